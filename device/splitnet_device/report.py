@@ -1,0 +1,95 @@
+"""What a run over a file of samples came to."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from splitnet.package import TIERS
+from splitnet.tensors import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Percentiles of the time from submitting a sample to its answer, milliseconds."""
+
+    p50: float
+    p90: float
+    p99: float
+    max: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The figures of a run.
+
+    Attributes:
+        answers: samples that were answered.
+        errors: samples that were not.
+        fallbacks: answered samples for which a shallower exit stood in.
+        exits: answered samples by the tier that answered.
+        latency_ms: over the answered samples; None when there are none.
+        seconds: from the first submission to the last answer.
+        samples_per_s: answered samples over that time.
+        accuracy: share of all samples answered with their label; None without labels.
+    """
+
+    answers: int
+    errors: int
+    fallbacks: int
+    exits: dict[str, int]
+    latency_ms: Latency | None
+    seconds: float
+    samples_per_s: float
+    accuracy: float | None
+
+    def to_json(self) -> dict[str, object]:
+        """Return the figures as JSON's types; `accuracy` only where there are labels."""
+        fields = asdict(self)
+        if self.accuracy is None:
+            del fields["accuracy"]
+        return fields
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One sample's end: who answered (None for an error), why a fallback did, and when."""
+
+    exit: str | None
+    fallback: str
+    latency_ms: float
+    predicted: int | None = None
+
+
+def summarise(outcomes: Sequence[Outcome], labels: Array | None, seconds: float) -> Report:
+    """Sum up a run.
+
+    Args:
+        outcomes: one a sample, in the samples' order.
+        labels: `[n]` integers, or None.
+        seconds: how long the run took.
+    """
+    answered = [outcome for outcome in outcomes if outcome.exit is not None]
+    by_tier = Counter(outcome.exit for outcome in answered)
+    accuracy = None
+    if labels is not None:
+        pairs = zip(outcomes, labels.tolist(), strict=True)
+        accuracy = sum(outcome.predicted == label for outcome, label in pairs) / len(outcomes)
+    return Report(
+        answers=len(answered),
+        errors=len(outcomes) - len(answered),
+        fallbacks=sum(bool(outcome.fallback) for outcome in answered),
+        exits={tier: by_tier.get(tier, 0) for tier in TIERS},
+        latency_ms=_latency([outcome.latency_ms for outcome in answered]),
+        seconds=seconds,
+        samples_per_s=len(answered) / seconds if seconds > 0 else 0.0,
+        accuracy=accuracy,
+    )
+
+
+def _latency(milliseconds: list[float]) -> Latency | None:
+    if not milliseconds:
+        return None
+    p50, p90, p99 = np.percentile(milliseconds, [50, 90, 99]).tolist()
+    return Latency(p50, p90, p99, max(milliseconds))

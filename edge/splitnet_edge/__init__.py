@@ -1,0 +1,5 @@
+"""The edge program."""
+
+from splitnet_edge.program import run
+
+__all__ = ["run"]

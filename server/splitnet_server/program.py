@@ -1,0 +1,19 @@
+"""The cloud program: the last tier, which answers whatever reaches it."""
+
+from splitnet.config import CloudConfig
+from splitnet.package import open_package
+from splitnet.tier import OnListening, ServingTier, run_until_signalled
+
+
+def run(config: CloudConfig, on_listening: OnListening) -> None:
+    """Serve a package's last segment, and the whole model, until SIGTERM or SIGINT.
+
+    Args:
+        config: the package, the address and the limits.
+        on_listening: called with HOST:PORT once requests are taken.
+
+    Raises:
+        SplitNetError: the package cannot be served, or the address not bound.
+    """
+    tier = ServingTier(open_package(config.package), "cloud", config, forward=None)
+    run_until_signalled(tier, on_listening)

@@ -1,0 +1,5 @@
+"""`python -m splitnet`."""
+
+from splitnet.cli.main import main
+
+main()

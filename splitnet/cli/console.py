@@ -1,0 +1,33 @@
+"""What every command shares with the terminal: JSON to standard output, progress and logs to standard error."""
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+
+#: For people: progress bars and messages; standard output is kept for results.
+stderr = Console(stderr=True)
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print one JSON object on one line."""
+    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()
+
+
+def print_line(text: str) -> None:
+    """Print one line of a result, and let a reader at the other end of a pipe have it now."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def start_logging(*, verbose: bool) -> None:
+    """Log to standard error: what needs attention, or everything of note with `verbose`."""
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )

@@ -1,0 +1,39 @@
+"""The `splitnet` command: registers the commands, and turns every error into one line and an exit code."""
+
+import sys
+
+import typer
+
+from splitnet.cli.demo import demo
+from splitnet.cli.emulate import emulate
+from splitnet.cli.inspect import inspect
+from splitnet.cli.partition import partition
+from splitnet.cli.tiers import cloud, device, edge
+from splitnet.errors import SplitNetError, outcome_of
+
+app = typer.Typer(
+    name="splitnet",
+    help="Cut an ONNX model into device, edge and cloud segments and run them as one service.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (partition, inspect, cloud, edge, device, emulate, demo):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except SplitNetError as err:
+        sys.stderr.write(f"splitnet: {err}\n")
+        sys.exit(outcome_of(err).exit_code)
+    except BrokenPipeError:
+        # The reader of our output went away (`splitnet … | head`); that is its right.
+        sys.stderr.close()
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

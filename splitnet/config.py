@@ -1,0 +1,140 @@
+"""The configuration of each program: one frozen, validated object, read once from TOML and the command line."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+
+from splitnet.errors import ConfigError, NotFoundError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Parse `HOST:PORT`; port 0 asks the system for a free one.
+
+    Raises:
+        ConfigError: there is no colon, the host is empty or the port is not 0-65535.
+    """
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ConfigError(
+            f"address {text!r}: expected HOST:PORT with a port of 0 to 65535, such as 127.0.0.1:8001"
+        )
+    return host, int(port)
+
+
+def format_address(address: tuple[str, int]) -> str:
+    """Return `HOST:PORT`, with brackets around an IPv6 host."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _address(value: Any) -> Any:  # noqa: ANN401  (pydantic hands over whatever the file holds)
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_address(value)
+    except ConfigError as err:
+        raise ValueError(str(err)) from err
+
+
+Address = Annotated[tuple[str, int], BeforeValidator(_address), PlainSerializer(format_address)]
+
+
+class Frozen(BaseModel):
+    """Base of everything read from a file: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class TierConfig(Frozen):
+    """What every tier program has.
+
+    Attributes:
+        package: directory of the package (`OUT.split`).
+        workers: threads that compute; each runs one request at a time.
+        queue_limit: requests that may wait or run at once; past it RESOURCE_EXHAUSTED.
+        max_message_bytes: largest message sent or taken, bytes.
+        max_batch: most samples in one request.
+        deadline_ms: how long a request that states no deadline may take, milliseconds.
+        grace_s: how long what is in flight may take after SIGTERM, seconds.
+        emulated_speed: run segments at this fraction of this machine's speed (an emulation of a
+            slower one: the thread sleeps for the rest of the scaled CPU time); None runs at full speed.
+    """
+
+    package: Path
+    workers: int = Field(1, ge=1, le=256)
+    queue_limit: int = Field(256, ge=1, le=65536)
+    max_message_bytes: int = Field(64 * 2**20, ge=4096, le=2**30)
+    max_batch: int = Field(1024, ge=1, le=65536)
+    deadline_ms: float = Field(10_000.0, gt=0, le=3_600_000)
+    grace_s: float = Field(10.0, ge=0, le=3600)
+    emulated_speed: float | None = Field(None, gt=0, le=1)
+
+
+class CloudConfig(TierConfig):
+    """The cloud program: where it listens."""
+
+    listen: Address
+    max_streams: int = Field(64, ge=1, le=4096)
+
+
+class EdgeConfig(CloudConfig):
+    """The edge program: where it listens, and the cloud above it (None: it answers alone)."""
+
+    upstream: Address | None = None
+    window: int = Field(64, ge=1, le=4096)
+
+
+class DeviceConfig(TierConfig):
+    """The device program: the edge above it (None: it answers alone) and how many samples are in flight."""
+
+    upstream: Address | None = None
+    deadline_ms: float = Field(1_000.0, gt=0, le=3_600_000)
+    window: int = Field(64, ge=1, le=4096)
+    in_flight: int = Field(8, ge=1, le=4096)
+
+
+def describe(error: ValidationError) -> str:
+    """Return pydantic's findings as one line, each with the path of its key."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg']}" for item in error.errors()
+    )
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        NotFoundError: there is no such file.
+        ConfigError: it cannot be read or is not TOML; the message gives line and column.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as err:
+        raise NotFoundError(f"{path}: no such file") from err
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as err:
+        raise ConfigError(f"{path}: not a readable TOML file: {err}") from err
+
+
+def load_config(kind: type[Model], path: Path | None, overrides: dict[str, Any]) -> Model:
+    """Build a program's configuration from `path` and the command line, which wins.
+
+    Args:
+        kind: one of the configuration classes of this module.
+        path: a TOML file, or None.
+        overrides: options by key; those that are None were not given.
+
+    Raises:
+        ConfigError: a key is unknown, missing, or its value is out of range.
+    """
+    values = read_toml(path) if path is not None else {}
+    values |= {key: value for key, value in overrides.items() if value is not None}
+    try:
+        return kind.model_validate(values)
+    except ValidationError as err:
+        source = str(path) if path is not None else "options"
+        raise ConfigError(f"{source}: {describe(err)}") from err

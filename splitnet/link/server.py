@@ -1,0 +1,76 @@
+"""A listening tier: gRPC server, health, reflection, and an orderly end."""
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from splitnet.config import format_address
+from splitnet.errors import ConfigError
+from splitnet.link.dataplane import DataPlane
+from splitnet.link.options import server_options
+from splitnet.link.service import Service
+from splitnet.protocol import SERVICE_NAME, descriptor_pool
+
+logger = logging.getLogger(__name__)
+
+# Health's Watch holds a thread as a stream does; unary calls need some that no stream can take.
+_SPARE_THREADS = 16
+
+
+class TierServer:
+    """Serves a DataPlane on one address."""
+
+    def __init__(
+        self,
+        dataplane: DataPlane,
+        *,
+        listen: tuple[str, int],
+        max_message_bytes: int,
+        default_deadline_ms: float,
+        max_streams: int,
+        max_in_flight: int,
+    ) -> None:
+        """Bind the address without serving yet; see TierConfig for the limits.
+
+        Raises:
+            ConfigError: the address cannot be bound.
+        """
+        self._service = Service(
+            dataplane,
+            default_deadline_ms=default_deadline_ms,
+            max_streams=max_streams,
+            max_in_flight=max_in_flight,
+        )
+        self._server = grpc.server(
+            ThreadPoolExecutor(max_streams + _SPARE_THREADS, thread_name_prefix="grpc"),
+            options=server_options(max_message_bytes),
+        )
+        self._health = health.HealthServicer()
+        self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._server.add_generic_rpc_handlers((self._service.handler(),))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        services = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(services, self._server, pool=descriptor_pool())
+        try:
+            port = self._server.add_insecure_port(format_address(listen))
+        except RuntimeError as err:
+            raise ConfigError(f"cannot listen on {format_address(listen)}: is the address in use?") from err
+        self.address = (listen[0], port)
+
+    def start(self) -> None:
+        """Serve, and say so in health."""
+        self._server.start()
+        self._set_health(health_pb2.HealthCheckResponse.SERVING)
+
+    def stop(self, grace_s: float) -> None:
+        """Stop: not serving in health, new work refused, what is in flight finished within `grace_s` seconds."""
+        self._health.enter_graceful_shutdown()
+        self._service.drain()
+        self._server.stop(grace_s).wait(grace_s + 1.0)
+
+    def _set_health(self, status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
+        for name in ("", SERVICE_NAME):
+            self._health.set(name, status)

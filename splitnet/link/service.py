@@ -1,0 +1,137 @@
+"""The upper end of a link: the protocol's calls over gRPC, converted and handed to a DataPlane."""
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any, TypeVar
+
+import grpc
+
+from splitnet.deadline import Deadline
+from splitnet.errors import CallerError, DeadlineExceededError, PeerError, outcome_of
+from splitnet.link.dataplane import DataPlane
+from splitnet.link.exchange import StreamExchange
+from splitnet.link.status import public_text
+from splitnet.protocol import (
+    MODEL_INFER,
+    MODEL_METADATA,
+    MODEL_READY,
+    MODEL_STREAM_INFER,
+    SERVER_LIVE,
+    SERVER_METADATA,
+    SERVER_READY,
+    SERVICE_NAME,
+    InferRequest,
+    Method,
+)
+
+logger = logging.getLogger(__name__)
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+
+#: Request parameter: how long the caller will wait, milliseconds.
+DEADLINE_PARAMETER = "splitnet_deadline_ms"
+
+
+def deadline_of(request: InferRequest, default_ms: float, call_s: float | None = None) -> Deadline:
+    """Return when `request` expires: the least of its parameter, its gRPC deadline and the default.
+
+    Args:
+        request: may carry `splitnet_deadline_ms`, a positive number.
+        default_ms: this tier's own limit, milliseconds.
+        call_s: what gRPC says is left of the call, seconds.
+    """
+    limits = [default_ms]
+    asked = request.parameters.get(DEADLINE_PARAMETER)
+    if isinstance(asked, int | float) and not isinstance(asked, bool):
+        limits.append(float(asked))
+    if call_s is not None:
+        limits.append(call_s * 1e3)
+    return Deadline.after_ms(max(0.0, min(limits)))
+
+
+class Service:
+    """The handlers of GRPCInferenceService for one DataPlane."""
+
+    def __init__(
+        self, dataplane: DataPlane, *, default_deadline_ms: float, max_streams: int, max_in_flight: int
+    ) -> None:
+        """Bind the handlers.
+
+        Args:
+            dataplane: the program behind them.
+            default_deadline_ms: the limit of a request that states none, milliseconds.
+            max_streams: streams that may be open at once; each holds a thread.
+            max_in_flight: unanswered requests a stream may have.
+        """
+        self._dataplane = dataplane
+        self._default_ms = default_deadline_ms
+        self._max_streams = max_streams
+        self._max_in_flight = max_in_flight
+        self._exchanges: set[StreamExchange] = set()
+        self._draining = False
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """Return the handler to register with a grpc.Server."""
+        plane = self._dataplane
+        unary: list[tuple[Method[Any, Any], Callable[[Any, grpc.ServicerContext], Any]]] = [
+            (SERVER_LIVE, lambda _request, _context: True),
+            (SERVER_READY, lambda _request, _context: plane.ready()),
+            (MODEL_READY, lambda request, _context: plane.model_ready(request.name, request.version)),
+            (SERVER_METADATA, lambda _request, _context: plane.server_metadata()),
+            (MODEL_METADATA, lambda request, _context: plane.model_metadata(request.name, request.version)),
+            (MODEL_INFER, self._infer),
+        ]
+        methods: dict[str, Any] = {
+            method.name: grpc.unary_unary_rpc_method_handler(_unary(method, call)) for method, call in unary
+        }
+        methods[MODEL_STREAM_INFER.name] = grpc.stream_stream_rpc_method_handler(self._stream)
+        return grpc.method_handlers_generic_handler(SERVICE_NAME, methods)
+
+    def drain(self) -> None:
+        """Refuse new streams and end the open ones once what is in flight on them is answered."""
+        self._draining = True
+        for exchange in list(self._exchanges):
+            exchange.drain()
+
+    def _infer(self, request: InferRequest, context: grpc.ServicerContext) -> Any:  # noqa: ANN401
+        deadline = deadline_of(request, self._default_ms, context.time_remaining())
+        future = self._dataplane.infer(request, deadline)
+        try:
+            return future.result(timeout=deadline.remaining_s())
+        except FutureTimeoutError as err:
+            raise DeadlineExceededError("no answer within the deadline") from err
+
+    def _stream(self, messages: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401  (gRPC's iterators)
+        if self._draining:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "shutting down")
+        if len(self._exchanges) >= self._max_streams:
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{self._max_streams} streams are open already")
+        exchange = StreamExchange(self._take, messages, max_in_flight=self._max_in_flight)
+        self._exchanges.add(exchange)
+        context.add_callback(exchange.abandon)
+        try:
+            yield from exchange.responses()
+        finally:
+            self._exchanges.discard(exchange)
+
+    def _take(self, request: InferRequest) -> "Future[Any]":
+        return self._dataplane.infer(request, deadline_of(request, self._default_ms))
+
+
+def _unary(
+    method: Method[Request, Response], call: Callable[[Request, grpc.ServicerContext], Response]
+) -> Callable[[bytes, grpc.ServicerContext], bytes]:
+    """Wrap `call`: decode, call, encode, and turn every error into a status that tells nothing of the inside."""
+
+    def serve(message: bytes, context: grpc.ServicerContext) -> bytes:
+        try:
+            return method.encode_response(call(method.decode_request(message), context))
+        except Exception as err:
+            if not isinstance(err, CallerError | PeerError):
+                logger.exception("%s failed", method.name)
+            context.abort(grpc.StatusCode[outcome_of(err).status], public_text(err))
+
+    return serve

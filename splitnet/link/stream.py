@@ -1,0 +1,197 @@
+"""The lower end of a link: one long-lived stream to the tier above, many requests in flight on it."""
+
+import itertools
+import logging
+import queue
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Any
+
+import grpc
+
+from splitnet.config import format_address
+from splitnet.deadline import Deadline
+from splitnet.errors import (
+    DeadlineExceededError,
+    OverloadedError,
+    SplitNetError,
+    UnavailableError,
+    error_from_status,
+)
+from splitnet.link.options import channel_options
+from splitnet.link.status import STATUS_PARAMETER
+from splitnet.link.timer import DeadlineTimer
+from splitnet.protocol import (
+    MODEL_STREAM_INFER,
+    InferRequest,
+    InferResponse,
+    StreamResponse,
+    decode_stream_response,
+    encode_request,
+)
+
+logger = logging.getLogger(__name__)
+
+# A server that drains ends its streams first and the connection a moment later: do not spin on it.
+_FIRST_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pending:
+    request_id: str
+    message: bytes
+    future: "Future[InferResponse]"
+
+
+class StreamClient:
+    """A link to the tier at `address` that keeps one stream open and opens it again when it breaks.
+
+    While the link is down, requests fail at once with UnavailableError; requests made before the first
+    attempt to connect has ended wait for it, within their deadlines.
+    """
+
+    def __init__(self, address: tuple[str, int], *, max_message_bytes: int, window: int) -> None:
+        """Start connecting in the background.
+
+        Args:
+            address: host and port of the tier above.
+            max_message_bytes: largest message sent or taken, bytes.
+            window: most requests in flight; one more is refused.
+        """
+        self.address = address
+        self._window = window
+        self._ids = itertools.count(1)
+        self._lock = threading.Lock()
+        self._pending: dict[str, _Pending] = {}
+        self._outbox: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
+        self._down: str | None = None
+        self._closed = threading.Event()
+        self._timer = DeadlineTimer(f"deadlines-{format_address(address)}")
+        self._channel = grpc.insecure_channel(format_address(address), options=channel_options(max_message_bytes))
+        self._stream: Any = self._channel.stream_stream(MODEL_STREAM_INFER.path)
+        self._connectivity = grpc.ChannelConnectivity.IDLE
+        self._call: Any = None
+        self._thread = threading.Thread(target=self._run, name=f"link-{format_address(address)}", daemon=True)
+        self._channel.subscribe(self._on_connectivity, try_to_connect=True)
+        self._thread.start()
+
+    def infer(self, request: InferRequest, deadline: Deadline) -> "Future[InferResponse]":
+        """Send `request` (its id is replaced) and promise its response.
+
+        The future ends with the response, or with a SplitNetError: DeadlineExceededError at the
+        deadline, UnavailableError when the link breaks, or what the tier above answered.
+
+        Raises:
+            UnavailableError: the link is down or closed.
+            OverloadedError: the window is full.
+        """
+        request_id = str(next(self._ids))
+        pending = _Pending(request_id, encode_request(replace(request, id=request_id)), Future())
+        pending.future.set_running_or_notify_cancel()
+        with self._lock:
+            if self._closed.is_set() or self._down is not None:
+                raise UnavailableError(f"{format_address(self.address)}: {self._down or 'the link is closed'}")
+            if len(self._pending) >= self._window:
+                raise OverloadedError(f"{self._window} requests are in flight to {format_address(self.address)}")
+            self._pending[request_id] = pending
+            self._outbox.put(pending)
+        self._timer.call_at(deadline, lambda: self._expire(request_id))
+        return pending.future
+
+    @property
+    def connected(self) -> bool:
+        """Whether the channel to the tier above is up."""
+        return self._connectivity is grpc.ChannelConnectivity.READY
+
+    def close(self) -> None:
+        """Fail what is in flight, close the connection and stop the threads."""
+        self._closed.set()
+        self._outbox.put(None)
+        if (call := self._call) is not None:
+            call.cancel()
+        self._channel.unsubscribe(self._on_connectivity)
+        self._channel.close()
+        self._thread.join(timeout=5.0)
+        self._timer.close()
+        self._fail_all("the link is closed", down=True)
+
+    def _on_connectivity(self, state: grpc.ChannelConnectivity) -> None:
+        before, self._connectivity = self._connectivity, state
+        if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+            if before is not state:
+                logger.info("link to %s: cannot be reached", format_address(self.address))
+            self._fail_all("cannot be reached", down=True)
+        elif state is grpc.ChannelConnectivity.READY:
+            with self._lock:
+                self._down = None
+
+    def _run(self) -> None:
+        """Keep a stream open until closed; one that was of no use is followed by a longer pause."""
+        pause_s = _FIRST_PAUSE_S
+        while not self._closed.is_set():
+            try:
+                useful = self._serve_stream()
+            except Exception:
+                logger.exception("link to %s failed", format_address(self.address))
+                useful = False
+            pause_s = _FIRST_PAUSE_S if useful else min(2 * pause_s, _LONGEST_PAUSE_S)
+            self._closed.wait(pause_s)
+
+    def _serve_stream(self) -> bool:
+        """Open one stream, take its responses until it ends, and return whether there were any."""
+        outbox, useful = self._outbox, False
+        # Waiting for the channel is what makes gRPC connect again, with its own backoff and jitter.
+        self._call = call = self._stream(_messages(outbox), wait_for_ready=True)
+        reason = "the stream was closed by the tier above"
+        try:
+            for message in call:
+                useful = True
+                self._received(decode_stream_response(message))
+        except SplitNetError as err:
+            reason = str(err)
+            call.cancel()
+        except grpc.RpcError as err:
+            reason = f"the stream broke ({err.code().name})"
+        if not self._closed.is_set():
+            logger.info("link to %s: %s", format_address(self.address), reason)
+        with self._lock:
+            self._outbox = queue.SimpleQueue()
+        outbox.put(None)
+        self._fail_all(reason, down=False)
+        return useful
+
+    def _received(self, message: StreamResponse) -> None:
+        with self._lock:
+            pending = self._pending.pop(message.response.id, None)
+        if pending is None:
+            return  # it came after its deadline, and the fallback has answered
+        if message.error_message:
+            status = message.response.parameters.get(STATUS_PARAMETER, "")
+            pending.future.set_exception(error_from_status(str(status), message.error_message))
+        else:
+            pending.future.set_result(message.response)
+
+    def _expire(self, request_id: str) -> None:
+        with self._lock:
+            pending = self._pending.pop(request_id, None)
+        if pending is not None:
+            address = format_address(self.address)
+            pending.future.set_exception(DeadlineExceededError(f"{address}: no answer within the deadline"))
+
+    def _fail_all(self, reason: str, *, down: bool) -> None:
+        with self._lock:
+            self._down = reason if down else self._down
+            lost = list(self._pending.values())
+            self._pending.clear()
+        for pending in lost:
+            pending.future.set_exception(UnavailableError(f"{format_address(self.address)}: {reason}"))
+
+
+def _messages(outbox: "queue.SimpleQueue[_Pending | None]") -> Iterator[bytes]:
+    """Yield what waits in `outbox` until None comes; what has been answered meanwhile is skipped."""
+    while (pending := outbox.get()) is not None:
+        if not pending.future.done():
+            yield pending.message

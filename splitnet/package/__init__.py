@@ -1,0 +1,40 @@
+"""The package: the unit of deployment, a directory with a manifest and plain ONNX files."""
+
+from splitnet.package.manifest import (
+    TIERS,
+    Alternative,
+    CalibrationEntry,
+    ExitEntry,
+    Manifest,
+    ModelEntry,
+    PlanEntry,
+    SegmentEntry,
+    TensorEntry,
+    Tier,
+    VerificationEntry,
+    WireEntry,
+    WireTensor,
+)
+from splitnet.package.reader import Package, open_package, read_manifest
+from splitnet.package.writer import check_target, write_package
+
+__all__ = [
+    "TIERS",
+    "Alternative",
+    "CalibrationEntry",
+    "ExitEntry",
+    "Manifest",
+    "ModelEntry",
+    "Package",
+    "PlanEntry",
+    "SegmentEntry",
+    "TensorEntry",
+    "Tier",
+    "VerificationEntry",
+    "WireEntry",
+    "WireTensor",
+    "check_target",
+    "open_package",
+    "read_manifest",
+    "write_package",
+]

@@ -1,0 +1,101 @@
+"""What crosses the protocol, as plain Python: no protobuf type appears here or above."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from splitnet.tensors import Tensors
+
+#: A value beside the tensors; an int lies in [-2**63, 2**64), a float is finite.
+Parameter: TypeAlias = bool | int | float | str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InferRequest:
+    """A request to run a model.
+
+    Attributes:
+        model_name: the model to run.
+        tensors: the inputs by name; decoded ones are read-only and keep the whole message in memory.
+        model_version: empty for whichever version the server prefers.
+        id: comes back in the response; the only thing that every server returns.
+        parameters: values beside the tensors.
+        requested_outputs: empty for all of the model's outputs.
+    """
+
+    model_name: str
+    tensors: Tensors
+    model_version: str = ""
+    id: str = ""
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    requested_outputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InferResponse:
+    """What a model answered.
+
+    Attributes:
+        model_name: the model that ran.
+        tensors: the outputs by name; decoded ones are read-only and keep the whole message in memory.
+        model_version: the version that ran.
+        id: the request's.
+        parameters: values beside the tensors.
+    """
+
+    model_name: str
+    tensors: Tensors
+    model_version: str = ""
+    id: str = ""
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StreamResponse:
+    """One response on a stream; where `error_message` is not empty, only the response's id has a meaning."""
+
+    response: InferResponse
+    error_message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelName:
+    """Which model, and which version of it; an empty version is whichever the server prefers."""
+
+    name: str
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorMetadata:
+    """A model's input or output.
+
+    Attributes:
+        name: the tensor's name.
+        datatype: the protocol's name of the element type; a foreign server may name one we do not carry.
+        shape: one entry an axis, -1 for an axis of any size.
+    """
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMetadata:
+    """What a server says of a model; `platform` is the framework, `onnxruntime_onnx` for ours."""
+
+    name: str
+    versions: tuple[str, ...]
+    platform: str
+    inputs: tuple[TensorMetadata, ...]
+    outputs: tuple[TensorMetadata, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerMetadata:
+    """What a server says of itself; `extensions` names what it speaks beyond the protocol."""
+
+    name: str
+    version: str
+    extensions: tuple[str, ...] = ()

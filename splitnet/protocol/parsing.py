@@ -1,0 +1,40 @@
+"""protobuf's own parser, with its failures turned into ours."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from splitnet.errors import InvalidArgumentError, PeerProtocolError
+
+_M = TypeVar("_M", bound=Message)
+_T = TypeVar("_T")
+
+
+def parse(message_type: type[_M], data: bytes) -> _M:
+    """Return the message that `data` is.
+
+    Raises:
+        InvalidArgumentError: it is not one.
+    """
+    try:
+        return message_type.FromString(data)
+    except (DecodeError, UnicodeDecodeError) as err:  # the second from protobuf's pure Python form only
+        raise InvalidArgumentError(
+            f"expected a well-formed {message_type.DESCRIPTOR.name} with text in UTF-8, got {len(data)} bytes that"
+            " are not"
+        ) from err
+
+
+def from_peer(read: Callable[[bytes], _T]) -> Callable[[bytes], _T]:
+    """Return `read` for an answer: what it refuses is the peer's doing, and raises PeerProtocolError."""
+
+    @wraps(read)
+    def reader(data: bytes) -> _T:
+        try:
+            return read(data)
+        except InvalidArgumentError as err:
+            raise PeerProtocolError(f"the peer's answer: {err}") from err
+
+    return reader

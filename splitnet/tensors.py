@@ -1,0 +1,124 @@
+"""TensorSpec: what is known of a tensor without its values."""
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splitnet.errors import InvalidArgumentError
+
+Array: TypeAlias = NDArray[Any]
+Tensors: TypeAlias = dict[str, Array]
+
+#: The name of the dimension that counts samples.
+BATCH = "batch"
+
+#: Element types that can be an input, an output or a wire, by their numpy names.
+DTYPES = (
+    "bool",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "float16",
+    "float32",
+    "float64",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """Name, element type and shape of a tensor.
+
+    Attributes:
+        name: the tensor's name in its ONNX graph.
+        dtype: numpy's name of the element type, one of `DTYPES`.
+        shape: one entry an axis: a size, or `BATCH` on the axis that counts samples (at most one).
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise InvalidArgumentError(
+                f"tensor {self.name!r}: element type {self.dtype!r} is not supported; "
+                f"expected one of {', '.join(DTYPES)}"
+            )
+        for size in self.shape:
+            if isinstance(size, str) and size != BATCH:
+                raise InvalidArgumentError(
+                    f"tensor {self.name!r}: axis {size!r} has no size; only the axis {BATCH!r} may be left open"
+                )
+            if isinstance(size, int) and size < 0:
+                raise InvalidArgumentError(f"tensor {self.name!r}: negative size in shape {self.shape}")
+        if self.shape.count(BATCH) > 1:
+            raise InvalidArgumentError(
+                f"tensor {self.name!r}: more than one {BATCH!r} axis in shape {self.shape}"
+            )
+
+    @property
+    def batch_axis(self) -> int | None:
+        """The axis that counts samples, or None where the tensor has none."""
+        return self.shape.index(BATCH) if BATCH in self.shape else None
+
+    @property
+    def sample_nbytes(self) -> int:
+        """Bytes of one sample."""
+        count = 1
+        for size in self.shape:
+            count *= size if isinstance(size, int) else 1
+        return count * np.dtype(self.dtype).itemsize
+
+    def check(self, array: Array) -> int:
+        """Check that `array` fits and return how many samples it holds (1 without a batch axis).
+
+        Raises:
+            InvalidArgumentError: the element type or the shape differs, or the batch is empty.
+        """
+        if array.dtype != np.dtype(self.dtype):
+            raise InvalidArgumentError(f"tensor {self.name!r}: expected {self.dtype}, got {array.dtype}")
+        fits = array.ndim == len(self.shape) and all(
+            want == got for want, got in zip(self.shape, array.shape, strict=True) if want != BATCH
+        )
+        if not fits:
+            raise InvalidArgumentError(
+                f"tensor {self.name!r}: expected shape {list(self.shape)}, got {list(array.shape)}"
+            )
+        axis = self.batch_axis
+        samples = 1 if axis is None else array.shape[axis]
+        if samples == 0:
+            raise InvalidArgumentError(f"tensor {self.name!r}: the batch is empty; send at least one sample")
+        return samples
+
+
+def batch_size(specs: tuple[TensorSpec, ...], tensors: Tensors) -> int:
+    """Check `tensors` against `specs` by name and return the number of samples they agree on.
+
+    Raises:
+        InvalidArgumentError: a tensor is missing, unknown, of another type or shape, or the batches differ.
+    """
+    expected = {spec.name for spec in specs}
+    if missing := expected - tensors.keys():
+        raise InvalidArgumentError(f"missing tensors {sorted(missing)}; expected {sorted(expected)}")
+    if unknown := tensors.keys() - expected:
+        raise InvalidArgumentError(f"unknown tensors {sorted(unknown)}; expected {sorted(expected)}")
+    sizes = {spec.name: spec.check(tensors[spec.name]) for spec in specs if spec.batch_axis is not None}
+    for spec in specs:
+        if spec.batch_axis is None:
+            spec.check(tensors[spec.name])
+    if len(set(sizes.values())) > 1:
+        raise InvalidArgumentError(f"tensors disagree on the number of samples: {sizes}")
+    return next(iter(sizes.values()), 1)
+
+
+def take_samples(spec: TensorSpec, array: Array, which: NDArray[np.intp]) -> Array:
+    """Return the samples `which` of `array`, C-contiguous, along the batch axis of `spec`."""
+    axis = spec.batch_axis
+    return array if axis is None else np.ascontiguousarray(np.take(array, which, axis=axis))

@@ -1,0 +1,65 @@
+"""What our tiers say beside the tensors: parameters of requests and responses (docs/protocol.md)."""
+
+from collections.abc import Mapping
+
+from splitnet.deadline import Deadline
+from splitnet.errors import PeerProtocolError
+from splitnet.link import DEADLINE_PARAMETER
+from splitnet.protocol import Parameter
+from splitnet.runtime import Answer
+
+#: Request and response: the plan whose wires these are, so that two deployments are never mixed.
+PLAN = "splitnet_plan"
+#: Response: the tier that answered; for a batch one name a sample, comma-separated, unless all agree.
+EXIT = "splitnet_exit"
+#: Response: why a shallower exit answered, a gRPC status name; as `EXIT` for a batch; absent without fallback.
+FALLBACK = "splitnet_fallback"
+#: Response: `splitnet_TIER_ms`, compute time at that tier, milliseconds.
+_TIMING_PREFIX, _TIMING_SUFFIX = "splitnet_", "_ms"
+
+
+def request_parameters(plan: str, deadline: Deadline) -> dict[str, Parameter]:
+    """Return the parameters of a request to the tier above; the deadline is what is left, whole milliseconds."""
+    return {PLAN: plan, DEADLINE_PARAMETER: max(1, int(deadline.remaining_ms()))}
+
+
+def answer_parameters(plan: str, answer: Answer) -> dict[str, Parameter]:
+    """Return the parameters of the response that carries `answer`."""
+    parameters: dict[str, Parameter] = {PLAN: plan, EXIT: _joined(answer.exits)}
+    if answer.fallback:
+        parameters[FALLBACK] = _joined(answer.fallbacks)
+    for tier, milliseconds in answer.timings_ms.items():
+        parameters[f"{_TIMING_PREFIX}{tier}{_TIMING_SUFFIX}"] = float(milliseconds)
+    return parameters
+
+
+def exits_of(parameters: Mapping[str, Parameter], samples: int, default: str) -> tuple[str, ...]:
+    """Return who answered each sample; `default` where the tier above is a foreign server and does not say."""
+    return _split(parameters, EXIT, samples, default)
+
+
+def fallbacks_of(parameters: Mapping[str, Parameter], samples: int) -> tuple[str, ...]:
+    """Return each sample's fallback reason, "" for none."""
+    return _split(parameters, FALLBACK, samples, "")
+
+
+def timings_of(parameters: Mapping[str, Parameter], tiers: tuple[str, ...]) -> dict[str, float]:
+    """Return the compute times that the response tells, milliseconds by tier."""
+    named = {tier: parameters.get(f"{_TIMING_PREFIX}{tier}{_TIMING_SUFFIX}") for tier in tiers}
+    return {tier: float(value) for tier, value in named.items() if isinstance(value, int | float)}
+
+
+def _joined(entries: tuple[str, ...]) -> str:
+    return entries[0] if len(set(entries)) == 1 else ",".join(entries)
+
+
+def _split(parameters: Mapping[str, Parameter], key: str, samples: int, default: str) -> tuple[str, ...]:
+    text = parameters.get(key, default)
+    if not isinstance(text, str):
+        raise PeerProtocolError(f"parameter {key!r}: expected text, got {type(text).__name__}")
+    entries = tuple(text.split(","))
+    if len(entries) == 1:
+        return entries * samples
+    if len(entries) != samples:
+        raise PeerProtocolError(f"parameter {key!r}: {len(entries)} entries for {samples} samples")
+    return entries

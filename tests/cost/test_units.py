@@ -1,0 +1,56 @@
+"""Bit rates as people write them."""
+
+import math
+import re
+import string
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from splitnet.cost import parse_rate
+from splitnet.errors import InvalidArgumentError
+
+FACTORS = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9}
+SPACE = st.text(" \t", max_size=2)
+COMMON = settings(derandomize=True, deadline=None)
+
+
+@COMMON
+@given(st.integers(1, 10**6), st.sampled_from(sorted(FACTORS)), st.tuples(SPACE, SPACE, SPACE))
+def test_whole_numbers_are_exact(number: int, suffix: str, spaces: tuple[str, str, str]) -> None:
+    before, between, after = spaces
+    assert parse_rate(f"{before}{number}{between}{suffix}{after}") == number * FACTORS[suffix]
+
+
+@COMMON
+@given(st.decimals("0.001", "1000", places=3), st.sampled_from(sorted(FACTORS)))
+def test_fractions(number: object, suffix: str) -> None:
+    assert parse_rate(f"{number}{suffix}") == pytest.approx(float(str(number)) * FACTORS[suffix], rel=1e-12)
+
+
+@COMMON
+@given(st.floats(min_value=0, exclude_min=True, allow_infinity=False) | st.integers(1, 2**63))
+def test_numbers_pass(number: float) -> None:
+    assert parse_rate(number) == float(number)
+
+
+@pytest.mark.parametrize(
+    "rate",
+    ["", "M", "20m", "20MB", "1e3", "-5M", "nan", "inf", "1_000", "٣M", "0k", "9" * 400, ".", "1 2"]
+    + [0, -1, math.nan, math.inf, -math.inf, True],
+)
+def test_anything_else_is_refused_by_name(rate: str | float) -> None:
+    with pytest.raises(InvalidArgumentError, match=re.escape(repr(rate))):
+        parse_rate(rate)
+
+
+@COMMON
+@given(st.text(string.digits + " .kKMGe-_m", max_size=8))
+def test_text_is_a_rate_or_our_error(rate: str) -> None:
+    try:
+        bps = parse_rate(rate)
+    except InvalidArgumentError:
+        return
+    assert 0 < bps < math.inf
+    assert set(rate) <= set(string.digits + " .kKMG")

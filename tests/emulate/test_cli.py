@@ -1,0 +1,90 @@
+"""`splitnet emulate` as a process of its own."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from splitnet.config import format_address, parse_address
+from tests.emulate.peers import TIMEOUT_S, connect, echo, receive, receive_all, serving
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = "import typer; from splitnet.cli.emulate import emulate; typer.run(emulate)"
+
+
+@contextmanager
+def emulating(*options: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-W", "error::ResourceWarning", "-c", PROGRAM, *options]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_carries_bytes_until_it_is_told_to_stop(number: signal.Signals) -> None:
+    with serving(echo) as target:
+        to = format_address(target)
+        with emulating("--listen", "127.0.0.1:0", "--to", to, "--bandwidth", "20M", "--delay", "30ms") as process:
+            ready = re.fullmatch(r"listening on (127\.0\.0\.1:\d+)\n", first_line(process))
+            assert ready
+            with connect(parse_address(ready[1])) as client:
+                started_s = time.perf_counter()
+                client.sendall(b"hello")
+                assert receive(client, 5) == b"hello"
+                assert time.perf_counter() - started_s >= 0.06
+                process.send_signal(number)
+                out, err = process.communicate(timeout=TIMEOUT_S)
+                assert receive_all(client) == b""
+    assert (process.returncode, err) == (0, "")
+    assert out == "up 5 bytes, down 5 bytes, 1 connections\n"
+
+
+def test_json_is_one_object_a_line() -> None:
+    with serving(echo) as target:
+        options = ["--listen", "127.0.0.1:0", "--to", format_address(target), "--delay", "2ms", "--jitter", "1ms"]
+        with emulating(*options, "--seed", "4", "--json") as process:
+            address = json.loads(first_line(process))["listening"]
+            for _ in range(2):
+                with connect(parse_address(address)) as client:
+                    client.sendall(b"hello")
+                    assert receive(client, 5) == b"hello"
+            process.terminate()
+            out, err = process.communicate(timeout=TIMEOUT_S)
+    assert (process.returncode, err) == (0, "")
+    assert json.loads(out) == {"up_bytes": 10, "down_bytes": 10, "connections": 2}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (["--bandwidth", "fast"], "fast"),
+        (["--bandwidth", "0"], "above zero"),
+        (["--delay", "5"], "the duration '5' has no unit"),
+        (["--delay", "5ms", "--jitter", "6ms"], "must not be larger than the delay"),
+        (["--to", "nowhere"], "address 'nowhere': expected HOST:PORT"),
+        (["--listen", "127.0.0.1:70000"], "port of 0 to 65535"),
+        (["--listen", "192.0.2.1:1"], "cannot listen on 192.0.2.1:1"),
+    ],
+)
+def test_a_bad_value_is_one_clear_line(wrong: list[str], message: str) -> None:
+    with emulating("--listen", "127.0.0.1:0", "--to", "127.0.0.1:1", *wrong) as process:
+        out, err = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode in (2, 3)
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert err.startswith("splitnet emulate: ")
+    assert message in err

@@ -1,0 +1,94 @@
+"""What the protocol's tests draw: arrays of every element type, parameters, whole messages."""
+
+import struct
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from splitnet.protocol import InferRequest, InferResponse, Parameter, StreamResponse
+from splitnet.tensors import DTYPES, Array
+
+SHAPES = st.lists(st.integers(0, 5), max_size=5).map(tuple)
+#: Text that UTF-8 can carry.
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
+PARAMETERS: st.SearchStrategy[dict[str, Parameter]] = st.dictionaries(
+    TEXTS,
+    st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
+    max_size=4,
+)
+
+
+@st.composite
+def contiguous_arrays(draw: st.DrawFn) -> Array:
+    """An array of any carried type with any bits in it: NaNs with payloads, infinities, subnormals."""
+    dtype = np.dtype(draw(st.sampled_from(DTYPES)))
+    shape = draw(SHAPES)
+    count = int(np.prod(shape, dtype=np.int64))
+    if dtype == np.bool_:
+        values: Array = np.array(draw(st.lists(st.booleans(), min_size=count, max_size=count)), dtype=np.bool_)
+    else:
+        raw = draw(st.binary(min_size=count * dtype.itemsize, max_size=count * dtype.itemsize))
+        values = np.frombuffer(raw, dtype=dtype)
+    return values.reshape(shape)
+
+
+@st.composite
+def arrays(draw: st.DrawFn) -> Array:
+    """As `contiguous_arrays`, in any memory layout and byte order."""
+    layouts = _layouts(draw(contiguous_arrays()))
+    return layouts[draw(st.integers(0, len(layouts) - 1))]
+
+
+def _layouts(array: Array) -> list[Array]:
+    """The same values in other memory: transposed, strided, reversed, big-endian."""
+    padded = np.zeros(tuple(2 * size for size in array.shape), dtype=array.dtype)
+    strided = padded[(..., *[slice(None, None, 2)] * array.ndim)]
+    strided[...] = array
+    flip = (..., *[slice(None, None, -1)] * array.ndim)
+    return [
+        array,
+        np.asfortranarray(array) if array.ndim else array,
+        strided,
+        array[flip].copy()[flip],
+        array.astype(array.dtype.newbyteorder(">")),
+    ]
+
+
+TENSORS = st.dictionaries(TEXTS, arrays(), max_size=3)
+REQUESTS = st.builds(
+    InferRequest,
+    model_name=TEXTS,
+    tensors=TENSORS,
+    model_version=TEXTS,
+    id=TEXTS,
+    parameters=PARAMETERS,
+    requested_outputs=st.lists(TEXTS, unique=True, max_size=3).map(tuple),
+)
+RESPONSES = st.builds(
+    InferResponse, model_name=TEXTS, tensors=TENSORS, model_version=TEXTS, id=TEXTS, parameters=PARAMETERS
+)
+STREAM_RESPONSES = st.builds(StreamResponse, response=RESPONSES, error_message=TEXTS)
+
+
+def bits(array: Array) -> tuple[str, tuple[int, ...], bytes]:
+    """Type, shape and every bit of the values, so that NaNs can be compared."""
+    native = array.astype(array.dtype.newbyteorder("="))
+    return native.dtype.name, native.shape, native.tobytes()
+
+
+def contents_of(message: InferRequest | InferResponse) -> dict[str, Any]:
+    """All of a message, comparable; zeros of both signs and ints beside floats are told apart."""
+    fields: dict[str, Any] = {
+        "model_name": message.model_name,
+        "model_version": message.model_version,
+        "id": message.id,
+        "tensors": [(name, bits(array)) for name, array in message.tensors.items()],
+        "parameters": {
+            name: struct.pack("<d", value) if isinstance(value, float) else (type(value), value)
+            for name, value in message.parameters.items()
+        },
+    }
+    if isinstance(message, InferRequest):
+        fields["requested_outputs"] = message.requested_outputs
+    return fields

@@ -1,0 +1,100 @@
+"""The table of methods agrees with the .proto, and its functions with protobuf's own."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from splitnet.protocol import (
+    METHODS,
+    MODEL_METADATA,
+    MODEL_READY,
+    SERVER_LIVE,
+    SERVER_METADATA,
+    SERVER_READY,
+    SERVICE_NAME,
+    InferRequest,
+    InferResponse,
+    Method,
+    ModelMetadata,
+    ModelName,
+    ServerMetadata,
+    StreamResponse,
+    TensorMetadata,
+)
+from splitnet.protocol import open_inference_pb2 as pb
+
+_SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
+_METADATA = ModelMetadata(
+    "m", ("1", "2"), "onnx", (TensorMetadata("x", "FP32", (-1, 3)),), (TensorMetadata("y", "BYTES", ()),)
+)
+_TENSORS = {"x": np.ones((1, 2), np.float32)}
+_RESPONSE = InferResponse("m", _TENSORS)
+
+#: A request and a response for each method, and those fields of their messages that must be set.
+EXAMPLES: dict[str, tuple[Any, Any, list[str]]] = {
+    "ServerLive": (None, True, ["live"]),
+    "ServerReady": (None, True, ["ready"]),
+    "ModelReady": (ModelName("m", "2"), True, ["name", "version", "ready"]),
+    "ServerMetadata": (None, ServerMetadata("n", "1", ("e", "f")), ["name", "version", "extensions"]),
+    "ModelMetadata": (
+        ModelName("m"),
+        _METADATA,
+        ["name", "name", "versions", "platform", "inputs", "outputs"],
+    ),
+    "ModelInfer": (
+        InferRequest("m", _TENSORS),
+        _RESPONSE,
+        ["model_name", "inputs", "raw_input_contents", "model_name", "outputs", "raw_output_contents"],
+    ),
+    "ModelStreamInfer": (
+        InferRequest("m", _TENSORS),
+        StreamResponse(_RESPONSE, "e"),
+        ["model_name", "inputs", "raw_input_contents", "error_message", "infer_response"],
+    ),
+}
+EVERY_METHOD = pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+
+
+def test_the_table_is_the_service() -> None:
+    assert [(method.name, method.streaming) for method in METHODS] == [
+        (method.name, method.client_streaming and method.server_streaming) for method in _SERVICE.methods
+    ]
+
+
+def test_paths_are_the_protocols() -> None:
+    assert SERVICE_NAME == "inference.GRPCInferenceService"
+    assert SERVER_LIVE.path == "/inference.GRPCInferenceService/ServerLive"
+
+
+@EVERY_METHOD
+def test_protobuf_finds_every_field(method: Method[Any, Any]) -> None:
+    request, response, expected = EXAMPLES[method.name]
+    described = _SERVICE.methods_by_name[method.name]
+    messages: list[Message] = [
+        GetMessageClass(described.input_type).FromString(method.encode_request(request)),
+        GetMessageClass(described.output_type).FromString(method.encode_response(response)),
+    ]
+    assert [field.name for message in messages for field, _ in message.ListFields()] == expected
+
+
+@pytest.mark.parametrize(
+    ("method", "request_", "response"),
+    [
+        (SERVER_LIVE, None, False),
+        (SERVER_LIVE, None, True),
+        (SERVER_READY, None, False),
+        (SERVER_READY, None, True),
+        (MODEL_READY, ModelName("m"), False),
+        (MODEL_READY, ModelName("m", "3"), True),
+        (SERVER_METADATA, None, ServerMetadata("splitnet", "0.1.0", ("one", "two"))),
+        (SERVER_METADATA, None, ServerMetadata("", "")),
+        (MODEL_METADATA, ModelName("m", "3"), _METADATA),
+        (MODEL_METADATA, ModelName(""), ModelMetadata("", (), "", (), ())),
+    ],
+)
+def test_small_messages_come_back(method: Method[Any, Any], request_: Any, response: Any) -> None:
+    assert method.decode_request(method.encode_request(request_)) == request_
+    assert method.decode_response(method.encode_response(response)) == response

@@ -1,0 +1,34 @@
+"""Triton's own client speaks with us, and its generated module lives beside ours."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_triton_client_speaks_with_us() -> None:
+    # A process of its own: tritonclient's `package inference` may be in a process once only.
+    result = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("speak_triton.py"))],
+        env={**os.environ, "PYTHONPATH": str(_ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout) == {
+        "live": True,
+        "ready": True,
+        "model": [True, False],
+        "extensions": ["streaming"],
+        "shape": [-1, 2],
+        "y": [[3.0, -4.0]],
+        "id": "7",
+        "deadline": 20,
+        "stream": [[3.0, -4.0]],
+        "differing": [],
+    }
