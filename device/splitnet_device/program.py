@@ -15,9 +15,9 @@ from splitnet.config import DeviceConfig
 from splitnet.errors import ConfigError, OverloadedError, SplitNetError
 from splitnet.package import Manifest
 from splitnet.runtime import Answer
+from splitnet.samples import Samples, read_samples
 from splitnet.tensors import Tensors
 from splitnet_device.report import Outcome, Report, summarise
-from splitnet_device.samples import Samples, read_samples
 from splitnet_device.session import Session
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Run:
     def _send(self, index: int) -> None:
         start = time.perf_counter()
         try:
-            future = self._session.submit(self._samples.sample(index))
+            future = self._session.submit(self._samples.take([index]))
         except OverloadedError as err:
             future = Future()
             future.set_exception(err)
@@ -104,7 +104,7 @@ def run(
         SplitNetError: the package, the file or the output cannot be used.
     """
     with Session.from_config(config) as session:
-        specs = [entry.to_spec() for entry in session.manifest.model.inputs]
+        specs = tuple(entry.to_spec() for entry in session.manifest.model.inputs)
         samples = read_samples(source, specs, limit=limit)
         on_start(samples.count)
         this_run = Run(session, samples, config.in_flight, on_outcome)
@@ -127,13 +127,15 @@ def _write_answers(path: Path, manifest: Manifest, answers: list[Answer | None])
     }
     for entry in manifest.model.outputs:
         empty = np.zeros([size if isinstance(size, int) else 1 for size in entry.shape], entry.dtype)
-        arrays[entry.name] = np.concatenate([answer.outputs[entry.name] if answer else empty for answer in answers])
+        arrays[entry.name] = np.concatenate(
+            [answer.outputs[entry.name] if answer else empty for answer in answers]
+        )
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         temporary = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                np.savez_compressed(file, **arrays)
+                np.savez_compressed(file, allow_pickle=False, **arrays)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)

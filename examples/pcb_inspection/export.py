@@ -90,6 +90,7 @@ def _exit_entry(name: str, chosen: ExitThreshold) -> dict[str, object]:
             "n": chosen.n,
             "method": chosen.method,
             "bound": chosen.bound,
+            "share": chosen.share,
         },
     }
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from splitnet.cli.console import print_json
@@ -46,16 +47,16 @@ def _print_head(console: Console, package: Package) -> None:
 
 
 def _segments(manifest: Manifest) -> Table:
-    table = Table("tier", "segment", "file", "KiB", "takes", "makes", "predicted ms", "measured ms", title="segments")
+    table = Table(
+        "tier", "segment", "file", "KiB", "takes", "makes", "predicted ms", "measured ms", title="segments"
+    )
     for segment in manifest.segments:
         table.add_row(
             segment.tier,
-            segment.id,
             segment.file,
             f"{segment.size_bytes / 1024:.1f}",
             _tensors(segment.inputs),
             _tensors(segment.outputs),
-            f"{segment.predicted_ms:.3f}",
             f"{segment.measured_ms:.3f}",
         )
     return table
@@ -93,4 +94,7 @@ def _alternatives(manifest: Manifest) -> Table:
 
 
 def _tensors(entries: tuple[TensorEntry, ...]) -> str:
-    return ", ".join(f"{entry.name} {entry.dtype}{list(entry.shape)}" for entry in entries).replace("'", "")
+    """Names, types and shapes, one a line; square brackets would otherwise be read as markup."""
+    return escape(
+        "\n".join(f"{entry.name} {entry.dtype}{list(entry.shape)}".replace("'", "") for entry in entries)
+    )

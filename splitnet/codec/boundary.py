@@ -12,7 +12,7 @@ import numpy as np
 import onnx_ir as ir
 
 from splitnet.errors import InvalidArgumentError, ModelError
-from splitnet.tensors import TensorSpec
+from splitnet.tensors import Array, TensorSpec
 
 CodecName = Literal["none", "f16", "u8"]
 CODECS: tuple[CodecName, ...] = ("none", "f16", "u8")
@@ -134,12 +134,12 @@ def _constants(model: ir.Model, codec: TensorCodec) -> tuple[ir.Value, ir.Value]
     )
 
 
-def _initializer(model: ir.Model, name: str, array: np.ndarray) -> ir.Value:  # type: ignore[type-arg]  # 0-d of two dtypes
+def _initializer(model: ir.Model, name: str, array: Array) -> ir.Value:
     existing = model.graph.initializers.get(name)
     if existing is not None:
         return existing
     tensor = ir.tensor(array, name=name)
-    value = ir.Value(name=name, const_value=tensor, type=ir.TensorType(tensor.dtype), shape=tensor.shape)
+    value = ir.Value(name=name, const_value=tensor, type=ir.TensorType(tensor.dtype), shape=ir.Shape(array.shape))
     model.graph.register_initializer(value)
     return value
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-import onnxruntime as ort
-
 from splitnet.cost.kernels import read_runs
-from splitnet.cost.timing import MIN_RUNS, check_seconds, one_thread_options, open_session, run_ms
+from splitnet.cost.timing import MIN_RUNS, check_seconds, run_ms
+from splitnet.session import Session
 from splitnet.tensors import Tensors
 
 #: More profiled runs add nothing to a median, and 700 bytes of JSON a node and run.
@@ -64,17 +63,12 @@ def profile_model(
         InvalidArgumentError: the feeds do not fit the model, or `seconds` is not above zero.
     """
     check_seconds(seconds)
-    options = one_thread_options()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-    whole = open_session(model, options)
+    name = f"model ({len(model)} bytes)" if isinstance(model, bytes) else f"model ({model})"
+    whole = Session(model, name=name)
     with tempfile.TemporaryDirectory(prefix="splitnet-profile-") as folder:
-        options = one_thread_options()
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        options.enable_profiling = True
-        options.profile_file_prefix = str(Path(folder) / "run")
-        basic = open_session(model, options)
+        basic = Session(model, name=name, optimisation="basic", profile_prefix=Path(folder) / "run")
         times = _interleaved(whole, basic, feeds, seconds, on_progress or _ignore)
-        node_us = _medians(read_runs(Path(basic.end_profiling()))[1:])  # without the run to warm up
+        node_us = _medians(read_runs(basic.end_profiling())[1:])  # without the run to warm up
     whole_ms = median(times)
     shares = _scaled(node_us if nodes is None else _attributed(node_us, nodes), whole_ms)
     return Profile(shares, whole_ms, sum(node_us.values()) / 1e3, len(times))
@@ -85,8 +79,8 @@ def _ignore(_share: float) -> None:
 
 
 def _interleaved(
-    whole: ort.InferenceSession,
-    basic: ort.InferenceSession,
+    whole: Session,
+    basic: Session,
     feeds: Tensors,
     seconds: float,
     on_progress: Callable[[float], None],

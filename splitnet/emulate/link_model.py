@@ -105,7 +105,9 @@ class LinkModel(Generic[FlowT]):
         waiting = self._waiting.get(flow)
         if waiting is None:
             waiting = self._waiting[flow] = _Waiting()
-            if self._current is not None and self._current in self._waiting:  # whose piece is under way: its next turn is after everybody's
+            if (
+                self._current is not None and self._current in self._waiting
+            ):  # whose piece is under way: its next turn is after everybody's
                 self._waiting.move_to_end(self._current)
         return waiting
 

@@ -1,7 +1,7 @@
 """ONNX models as graphs: load, record shapes, classify nodes, enumerate cuts, extract segments."""
 
 from splitnet.graph.axes import AxisFit, axis_fits
-from splitnet.graph.classify import NodeClass, classify
+from splitnet.graph.classify import NodeClass, classify, quantised_tensors
 from splitnet.graph.cuts import Cut, cut_at, enumerate_cuts, is_below, leaks, nodes_between
 from splitnet.graph.exits import exit_position, head_nodes
 from splitnet.graph.extract import extract_segment
@@ -28,6 +28,7 @@ __all__ = [
     "model_bytes",
     "nodes_between",
     "output_specs",
+    "quantised_tensors",
     "record_shapes",
     "save_model",
     "sendable_specs",

@@ -60,7 +60,7 @@ class NodePrefix(AbstractSet[str]):
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A down-set of the trunk's data nodes, and what crosses from it to the rest.
+    """A down-set of the trunk's data nodes, and what crosses from it to the rest; equal by its boundary.
 
     Attributes:
         position: how many trunk nodes are below; in an enumerated chain also the cut's index.

@@ -46,6 +46,11 @@ class TensorEntry(Frozen):
             raise ValueError(str(err)) from err
         return self
 
+    @classmethod
+    def from_spec(cls, spec: TensorSpec) -> "TensorEntry":
+        """Return the entry of a TensorSpec."""
+        return TensorEntry.model_validate({"name": spec.name, "dtype": spec.dtype, "shape": spec.shape})
+
     def to_spec(self) -> TensorSpec:
         """Return the entry as a TensorSpec."""
         return TensorSpec(self.name, self.dtype, tuple(self.shape))

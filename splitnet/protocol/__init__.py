@@ -10,6 +10,7 @@ from splitnet.protocol.framing import (
     encode_stream_response,
 )
 from splitnet.protocol.messages import (
+    Empty,
     InferRequest,
     InferResponse,
     ModelMetadata,
@@ -43,6 +44,7 @@ __all__ = [
     "SERVER_METADATA",
     "SERVER_READY",
     "SERVICE_NAME",
+    "Empty",
     "InferRequest",
     "InferResponse",
     "Method",

@@ -17,7 +17,7 @@ from splitnet.protocol import open_inference_pb2 as pb
 from splitnet.protocol import parameters
 from splitnet.protocol.contents import Span, from_wire, to_wire
 from splitnet.protocol.messages import InferRequest, InferResponse, StreamResponse
-from splitnet.protocol.parsing import from_peer, parse
+from splitnet.protocol.parsing import from_peer, parse, writes_text
 from splitnet.protocol.quoting import quote
 from splitnet.protocol.wire import length_prefix, scan
 from splitnet.tensors import Tensors
@@ -51,49 +51,43 @@ _INFER_RESPONSE = pb.ModelStreamInferResponse.INFER_RESPONSE_FIELD_NUMBER
 _REFUSED_OUTPUT_PARAMETERS = ("classification", "shared_memory_region")
 
 
+@writes_text
 def encode_request(request: InferRequest) -> bytes:
     """Return `request` as a ModelInferRequest.
 
     Raises:
         InvalidArgumentError: a tensor or parameter that the protocol has no type for, or text that is not Unicode.
     """
-    try:
-        header = pb.ModelInferRequest(
-            model_name=request.model_name, model_version=request.model_version, id=request.id
-        )
-        parameters.to_proto(request.parameters, header.parameters)
-        for name in request.requested_outputs:
-            header.outputs.add(name=name)
-        return b"".join(_chunks(header, header.inputs.add, _REQUEST.raw, request.tensors))
-    except UnicodeError as err:
-        raise _not_unicode(err) from err
+    header = pb.ModelInferRequest(
+        model_name=request.model_name, model_version=request.model_version, id=request.id
+    )
+    parameters.to_proto(request.parameters, header.parameters)
+    for name in request.requested_outputs:
+        header.outputs.add(name=name)
+    return b"".join(_chunks(header, header.inputs.add, _REQUEST.raw, request.tensors))
 
 
+@writes_text
 def encode_response(response: InferResponse) -> bytes:
     """Return `response` as a ModelInferResponse.
 
     Raises:
         InvalidArgumentError: a tensor or parameter that the protocol has no type for, or text that is not Unicode.
     """
-    try:
-        return b"".join(_response_chunks(response))
-    except UnicodeError as err:
-        raise _not_unicode(err) from err
+    return b"".join(_response_chunks(response))
 
 
+@writes_text
 def encode_stream_response(response: StreamResponse) -> bytes:
     """Return `response` as a ModelStreamInferResponse.
 
     Raises:
         InvalidArgumentError: a tensor or parameter that the protocol has no type for, or text that is not Unicode.
     """
-    try:
-        chunks = _response_chunks(response.response)
-        size_bytes = sum(chunk.nbytes if isinstance(chunk, memoryview) else len(chunk) for chunk in chunks)
-        error = pb.ModelStreamInferResponse(error_message=response.error_message).SerializeToString()
-        return b"".join((length_prefix(_INFER_RESPONSE, size_bytes), *chunks, error))
-    except UnicodeError as err:
-        raise _not_unicode(err) from err
+    chunks = _response_chunks(response.response)
+    size_bytes = sum(chunk.nbytes if isinstance(chunk, memoryview) else len(chunk) for chunk in chunks)
+    error = pb.ModelStreamInferResponse(error_message=response.error_message).SerializeToString()
+    return b"".join((length_prefix(_INFER_RESPONSE, size_bytes), *chunks, error))
 
 
 def decode_request(data: bytes) -> InferRequest:
@@ -206,7 +200,3 @@ def _requested(header: pb.ModelInferRequest) -> tuple[str, ...]:
                     f"output {quote(output.name)}: {parameter} is not supported; ask for the tensor itself"
                 )
     return names
-
-
-def _not_unicode(err: UnicodeError) -> InvalidArgumentError:
-    return InvalidArgumentError(f"a name or parameter cannot be written in UTF-8: {err}")

@@ -1,4 +1,7 @@
-"""Makes the protobuf module from open_inference.proto, or checks that the committed one is fresh."""
+"""Makes the protobuf module from open_inference.proto, or checks that the committed one is fresh.
+
+Run it as `python -m splitnet.protocol.generate`, or by its path where the committed module cannot be imported.
+"""
 
 import argparse
 import importlib.metadata

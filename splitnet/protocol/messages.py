@@ -59,6 +59,11 @@ class StreamResponse:
 
 
 @dataclass(frozen=True, slots=True)
+class Empty:
+    """A request that says nothing; not None, because grpc takes a None for a message that could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelName:
     """Which model, and which version of it; an empty version is whichever the server prefers."""
 

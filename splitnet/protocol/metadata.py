@@ -4,35 +4,34 @@ from collections.abc import Iterable
 
 from splitnet.errors import InvalidArgumentError
 from splitnet.protocol import open_inference_pb2 as pb
-from splitnet.protocol.messages import ModelMetadata, ModelName, ServerMetadata, TensorMetadata
-from splitnet.protocol.parsing import from_peer, parse
+from splitnet.protocol.messages import Empty, ModelMetadata, ModelName, ServerMetadata, TensorMetadata
+from splitnet.protocol.parsing import from_peer, parse, writes_text
 from splitnet.protocol.quoting import quote
 
 
-def encode_nothing(_: None) -> bytes:
+def encode_empty(_: Empty) -> bytes:
     """Return ServerLiveRequest, ServerReadyRequest or ServerMetadataRequest, which are all empty."""
     return b""
 
 
-def decode_nothing(data: bytes) -> None:
-    """Check ServerLiveRequest, ServerReadyRequest or ServerMetadataRequest.
+def decode_empty(data: bytes) -> Empty:
+    """Read ServerLiveRequest, ServerReadyRequest or ServerMetadataRequest.
 
     Raises:
         InvalidArgumentError: `data` is no protobuf message.
     """
     parse(pb.ServerLiveRequest, data)
+    return Empty()
 
 
+@writes_text
 def encode_model_name(model: ModelName) -> bytes:
     """Return ModelReadyRequest or ModelMetadataRequest, which are alike.
 
     Raises:
         InvalidArgumentError: text that is not Unicode.
     """
-    try:
-        return pb.ModelReadyRequest(name=model.name, version=model.version).SerializeToString()
-    except UnicodeError as err:
-        raise InvalidArgumentError(f"a model's name or version cannot be written in UTF-8: {err}") from err
+    return pb.ModelReadyRequest(name=model.name, version=model.version).SerializeToString()
 
 
 def decode_model_name(data: bytes) -> ModelName:
@@ -75,8 +74,13 @@ def decode_ready(data: bytes) -> bool:
     return parse(pb.ServerReadyResponse, data).ready
 
 
+@writes_text
 def encode_server_metadata(metadata: ServerMetadata) -> bytes:
-    """Return ServerMetadataResponse."""
+    """Return ServerMetadataResponse.
+
+    Raises:
+        InvalidArgumentError: text that is not Unicode.
+    """
     return pb.ServerMetadataResponse(
         name=metadata.name, version=metadata.version, extensions=metadata.extensions
     ).SerializeToString()
@@ -93,8 +97,13 @@ def decode_server_metadata(data: bytes) -> ServerMetadata:
     return ServerMetadata(message.name, message.version, tuple(message.extensions))
 
 
+@writes_text
 def encode_model_metadata(metadata: ModelMetadata) -> bytes:
-    """Return ModelMetadataResponse."""
+    """Return ModelMetadataResponse.
+
+    Raises:
+        InvalidArgumentError: text that is not Unicode.
+    """
     return pb.ModelMetadataResponse(
         name=metadata.name,
         versions=metadata.versions,

@@ -1,4 +1,4 @@
-"""protobuf's own parser, with its failures turned into ours."""
+"""protobuf's own parser and serialiser, with their failures turned into ours."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -25,6 +25,19 @@ def parse(message_type: type[_M], data: bytes) -> _M:
             f"expected a well-formed {message_type.DESCRIPTOR.name} with text in UTF-8, got {len(data)} bytes that"
             " are not"
         ) from err
+
+
+def writes_text(write: Callable[[_T], bytes]) -> Callable[[_T], bytes]:
+    """Return `write`, which then raises InvalidArgumentError for text that UTF-8 cannot carry."""
+
+    @wraps(write)
+    def writer(message: _T) -> bytes:
+        try:
+            return write(message)
+        except ValueError as err:  # its subclass UnicodeEncodeError, but for protobuf's pure Python form
+            raise InvalidArgumentError(f"a name or parameter cannot be written in UTF-8: {err}") from err
+
+    return writer
 
 
 def from_peer(read: Callable[[bytes], _T]) -> Callable[[bytes], _T]:

@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from splitnet.protocol import framing, metadata
 from splitnet.protocol.messages import (
+    Empty,
     InferRequest,
     InferResponse,
     ModelMetadata,
@@ -47,11 +48,11 @@ class Method(Generic[_Request, _Response]):
         return f"/{SERVICE_NAME}/{self.name}"
 
 
-SERVER_LIVE: Method[None, bool] = Method(
-    "ServerLive", metadata.encode_nothing, metadata.decode_nothing, metadata.encode_live, metadata.decode_live
+SERVER_LIVE: Method[Empty, bool] = Method(
+    "ServerLive", metadata.encode_empty, metadata.decode_empty, metadata.encode_live, metadata.decode_live
 )
-SERVER_READY: Method[None, bool] = Method(
-    "ServerReady", metadata.encode_nothing, metadata.decode_nothing, metadata.encode_ready, metadata.decode_ready
+SERVER_READY: Method[Empty, bool] = Method(
+    "ServerReady", metadata.encode_empty, metadata.decode_empty, metadata.encode_ready, metadata.decode_ready
 )
 MODEL_READY: Method[ModelName, bool] = Method(
     "ModelReady",
@@ -60,10 +61,10 @@ MODEL_READY: Method[ModelName, bool] = Method(
     metadata.encode_ready,
     metadata.decode_ready,
 )
-SERVER_METADATA: Method[None, ServerMetadata] = Method(
+SERVER_METADATA: Method[Empty, ServerMetadata] = Method(
     "ServerMetadata",
-    metadata.encode_nothing,
-    metadata.decode_nothing,
+    metadata.encode_empty,
+    metadata.decode_empty,
     metadata.encode_server_metadata,
     metadata.decode_server_metadata,
 )

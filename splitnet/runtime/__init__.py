@@ -2,13 +2,11 @@
 
 from splitnet.runtime.answer import Answer, AnswerBuilder
 from splitnet.runtime.executor import BoundedExecutor
-from splitnet.runtime.observe import observe
 from splitnet.runtime.pipeline import Forward, Pipeline
-from splitnet.runtime.session import OPTIMISATIONS, Segment
+from splitnet.runtime.segment import Segment
 from splitnet.runtime.stage import Exit, Stage
 
 __all__ = [
-    "OPTIMISATIONS",
     "Answer",
     "AnswerBuilder",
     "BoundedExecutor",
@@ -17,5 +15,4 @@ __all__ = [
     "Pipeline",
     "Segment",
     "Stage",
-    "observe",
 ]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splitnet.exits import leaves
-from splitnet.runtime.session import Segment
+from splitnet.runtime.segment import Segment
 from splitnet.tensors import Tensors, TensorSpec, batch_size
 
 

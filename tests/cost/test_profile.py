@@ -4,14 +4,13 @@ import json
 import tempfile
 from pathlib import Path
 
-import onnxruntime as ort
 import pytest
 
 from splitnet.cost import Profile, median_ms, profile_model
 from splitnet.cost.kernels import read_runs
 from splitnet.cost.profile import _attributed, _scaled
-from splitnet.cost.timing import one_thread_options, open_session
 from splitnet.errors import InvalidArgumentError, ModelError
+from splitnet.session import Session
 from tests.cost.models import branching, feeds, perceptron, swish
 
 SECONDS = 0.05
@@ -119,17 +118,17 @@ def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_model_that_cannot_be_loaded() -> None:
-    with pytest.raises(ModelError, match="7 bytes"):
+    with pytest.raises(ModelError, match=r"7 bytes"):
         profile_model(b"nothing", feeds())
     with pytest.raises(ModelError, match=r"/no/such\.onnx"):
         profile_model(Path("/no/such.onnx"), feeds())
 
 
 def test_feeds_that_do_not_fit() -> None:
-    with pytest.raises(InvalidArgumentError, match="feeds"):
+    with pytest.raises(InvalidArgumentError, match="missing"):
         profile_model(perceptron(), {})
     wrong = {"x": feeds()["x"].astype("float64")}
-    with pytest.raises(InvalidArgumentError, match="'x'"):
+    with pytest.raises(InvalidArgumentError, match="do not fit"):
         profile_model(perceptron(), wrong)
 
 
@@ -139,14 +138,8 @@ def test_a_time_that_makes_no_sense(seconds: float) -> None:
         profile_model(perceptron(), feeds(), seconds=seconds)
 
 
-def test_sessions_run_on_one_thread_without_spinning() -> None:
-    options = one_thread_options()
-    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (1, 1)
-    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
-
-
 def test_median_of_a_session() -> None:
-    session = open_session(perceptron(), ort.SessionOptions())
+    session = Session(perceptron(), name="the model")
     assert 0 < median_ms(session, feeds(), 0.01) < 10_000
     with pytest.raises(InvalidArgumentError, match="seconds"):
         median_ms(session, feeds(), 0)

@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 Address = tuple[str, int]
 Handler = Callable[[socket.socket], None]
@@ -76,6 +76,12 @@ def echo(connection: socket.socket) -> None:
     """Send everything back, then half-close."""
     while part := connection.recv(1 << 18):
         connection.sendall(part)
+
+
+def discard(connection: socket.socket) -> None:
+    """Read everything, however the connection ends."""
+    with suppress(ConnectionResetError):
+        receive_all(connection)
 
 
 class Sink:

@@ -60,7 +60,7 @@ ANSWERS: dict[Method[Any, Any], Callable[[Any], Any]] = {
 }
 
 
-def handler(method: Method[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
+def handler(method: Method[Any, Any]) -> "grpc.RpcMethodHandler[Any, Any]":
     answer = ANSWERS[method]
 
     def stream(requests: Iterator[Any], _: grpc.ServicerContext) -> Iterator[Any]:
@@ -107,6 +107,8 @@ def differing_messages() -> list[str]:
     service_pb2.DESCRIPTOR.CopyToProto(theirs)
     ours = FileDescriptorProto()
     descriptor_pool().FindFileContainingSymbol(SERVICE_NAME).CopyToProto(ours)
+    for method in theirs.service[0].method:
+        method.ClearField("options")  # written `{}` in Triton's file
     their_messages = {message.name: message for message in theirs.message_type}
     their_methods = {method.name: method for method in theirs.service[0].method}
     differing = [message.name for message in ours.message_type if message != their_messages[message.name]]
@@ -120,8 +122,10 @@ def main() -> int:
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE_NAME, handlers),))
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
-        seen = converse(f"127.0.0.1:{port}") | {"differing": differing_messages()}
-        server.stop(None).wait()
+        try:
+            seen = converse(f"127.0.0.1:{port}") | {"differing": differing_messages()}
+        finally:
+            server.stop(None).wait()
     sys.stdout.write(json.dumps(seen) + "\n")
     return 0
 

@@ -42,17 +42,14 @@ def arrays(draw: st.DrawFn) -> Array:
 
 def _layouts(array: Array) -> list[Array]:
     """The same values in other memory: transposed, strided, reversed, big-endian."""
+    swapped = array.astype(array.dtype.newbyteorder(">"))
+    if not array.ndim:
+        return [array, swapped]
     padded = np.zeros(tuple(2 * size for size in array.shape), dtype=array.dtype)
-    strided = padded[(..., *[slice(None, None, 2)] * array.ndim)]
+    strided = padded[(slice(None, None, 2),) * array.ndim]
     strided[...] = array
-    flip = (..., *[slice(None, None, -1)] * array.ndim)
-    return [
-        array,
-        np.asfortranarray(array) if array.ndim else array,
-        strided,
-        array[flip].copy()[flip],
-        array.astype(array.dtype.newbyteorder(">")),
-    ]
+    flip = (slice(None, None, -1),) * array.ndim
+    return [array, swapped, strided, np.asfortranarray(array), array[flip].copy()[flip]]
 
 
 TENSORS = st.dictionaries(TEXTS, arrays(), max_size=3)

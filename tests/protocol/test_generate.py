@@ -16,8 +16,10 @@ def _generate(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def _copy(root: Path) -> Path:
-    """A tree with the tool, its .proto and what it imports, to spoil."""
-    shutil.copytree(_ROOT / "splitnet", root / "splitnet", ignore=shutil.ignore_patterns("__pycache__"))
+    """A tree with the tool, its .proto and what they import, to spoil."""
+    shutil.copytree(_ROOT / "splitnet/protocol", root / "splitnet/protocol")
+    for name in ("__init__.py", "errors.py", "tensors.py"):
+        shutil.copy(_ROOT / "splitnet" / name, root / "splitnet")
     return root
 
 
@@ -36,3 +38,11 @@ def test_a_stale_file_is_found_and_mended(tmp_path: Path) -> None:
     assert "python -m splitnet.protocol.generate" in stale.stderr
     assert _generate(root).returncode == 0
     assert _generate(root, "--check").returncode == 0
+
+
+def test_a_broken_file_is_mended_by_running_the_tool_by_its_path(tmp_path: Path) -> None:
+    root = _copy(tmp_path)
+    for name in GENERATED:
+        (root / name).write_text("<<<<<<< a merge went wrong")
+    subprocess.run([sys.executable, root / "splitnet/protocol/generate.py"], check=True, timeout=100)
+    assert all((root / name).read_bytes() == (_ROOT / name).read_bytes() for name in GENERATED)

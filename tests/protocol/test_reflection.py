@@ -43,7 +43,7 @@ def test_every_service_is_described(channel: grpc.Channel, name: str) -> None:
 def test_a_client_can_build_the_service_from_the_answer(channel: grpc.Channel) -> None:
     pool = DescriptorPool()
     for file in _ask(channel, SERVICE_NAME):
-        pool.Add(file)  # type: ignore[no-untyped-call]  # untyped in the stubs
+        pool.Add(file)
     service = pool.FindServiceByName(SERVICE_NAME)
     assert [method.name for method in service.methods] == [method.name for method in METHODS]
     assert {method.input_type.file.package for method in service.methods} == {"inference"}

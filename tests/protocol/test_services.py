@@ -7,6 +7,7 @@ import pytest
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from splitnet.errors import InvalidArgumentError
 from splitnet.protocol import (
     METHODS,
     MODEL_METADATA,
@@ -15,6 +16,7 @@ from splitnet.protocol import (
     SERVER_METADATA,
     SERVER_READY,
     SERVICE_NAME,
+    Empty,
     InferRequest,
     InferResponse,
     Method,
@@ -35,10 +37,10 @@ _RESPONSE = InferResponse("m", _TENSORS)
 
 #: A request and a response for each method, and those fields of their messages that must be set.
 EXAMPLES: dict[str, tuple[Any, Any, list[str]]] = {
-    "ServerLive": (None, True, ["live"]),
-    "ServerReady": (None, True, ["ready"]),
+    "ServerLive": (Empty(), True, ["live"]),
+    "ServerReady": (Empty(), True, ["ready"]),
     "ModelReady": (ModelName("m", "2"), True, ["name", "version", "ready"]),
-    "ServerMetadata": (None, ServerMetadata("n", "1", ("e", "f")), ["name", "version", "extensions"]),
+    "ServerMetadata": (Empty(), ServerMetadata("n", "1", ("e", "f")), ["name", "version", "extensions"]),
     "ModelMetadata": (
         ModelName("m"),
         _METADATA,
@@ -83,14 +85,14 @@ def test_protobuf_finds_every_field(method: Method[Any, Any]) -> None:
 @pytest.mark.parametrize(
     ("method", "request_", "response"),
     [
-        (SERVER_LIVE, None, False),
-        (SERVER_LIVE, None, True),
-        (SERVER_READY, None, False),
-        (SERVER_READY, None, True),
+        (SERVER_LIVE, Empty(), False),
+        (SERVER_LIVE, Empty(), True),
+        (SERVER_READY, Empty(), False),
+        (SERVER_READY, Empty(), True),
         (MODEL_READY, ModelName("m"), False),
         (MODEL_READY, ModelName("m", "3"), True),
-        (SERVER_METADATA, None, ServerMetadata("splitnet", "0.1.0", ("one", "two"))),
-        (SERVER_METADATA, None, ServerMetadata("", "")),
+        (SERVER_METADATA, Empty(), ServerMetadata("splitnet", "0.1.0", ("one", "two"))),
+        (SERVER_METADATA, Empty(), ServerMetadata("", "")),
         (MODEL_METADATA, ModelName("m", "3"), _METADATA),
         (MODEL_METADATA, ModelName(""), ModelMetadata("", (), "", (), ())),
     ],
@@ -98,3 +100,18 @@ def test_protobuf_finds_every_field(method: Method[Any, Any]) -> None:
 def test_small_messages_come_back(method: Method[Any, Any], request_: Any, response: Any) -> None:
     assert method.decode_request(method.encode_request(request_)) == request_
     assert method.decode_response(method.encode_response(response)) == response
+
+
+@pytest.mark.parametrize(
+    ("method", "response"),
+    [
+        (SERVER_METADATA, ServerMetadata("\ud800", "1")),
+        (MODEL_METADATA, ModelMetadata("m", ("\ud800",), "p", (), ())),
+        (MODEL_METADATA, ModelMetadata("m", (), "p", (TensorMetadata("\ud800", "FP32", ()),), ())),
+    ],
+)
+def test_text_that_is_not_unicode_is_refused(method: Method[Any, Any], response: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="UTF-8"):
+        method.encode_response(response)
+    with pytest.raises(InvalidArgumentError, match="UTF-8"):
+        MODEL_READY.encode_request(ModelName("\ud800"))

@@ -1,4 +1,4 @@
-"""Samples from a file: arrays named as the model's inputs, first axis the samples, with optional labels."""
+"""Samples from a file: arrays named as a model's inputs, first axis the samples, with optional labels."""
 
 import zipfile
 from collections.abc import Sequence
@@ -6,32 +6,36 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from splitnet.errors import InvalidArgumentError, NotFoundError
-from splitnet.tensors import Array, Tensors, TensorSpec, batch_size
+from splitnet.tensors import Array, Tensors, TensorSpec, batch_size, take_samples
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """What a file holds.
+    """Samples for a model.
 
     Attributes:
-        inputs: the model's inputs by name, all samples.
+        specs: the model's inputs.
+        inputs: by name, all samples along each batch axis.
         labels: `[n]` integers, or None.
         count: how many samples.
     """
 
+    specs: tuple[TensorSpec, ...]
     inputs: Tensors
-    labels: Array | None
+    labels: NDArray[np.integer] | None
     count: int
 
-    def sample(self, index: int) -> Tensors:
-        """Return one sample as a batch of one (views)."""
-        return {name: array[index : index + 1] for name, array in self.inputs.items()}
+    def take(self, which: Sequence[int] | range) -> Tensors:
+        """Return the samples `which` as one batch; indices wrap around where there are fewer."""
+        indices = np.asarray(which, dtype=np.intp) % self.count
+        return {spec.name: take_samples(spec, self.inputs[spec.name], indices) for spec in self.specs}
 
 
-def read_samples(path: Path, specs: Sequence[TensorSpec], *, limit: int | None = None) -> Samples:
-    """Read samples for a model from an `.npz` file; arrays that the model does not take are left alone.
+def read_samples(path: Path, specs: tuple[TensorSpec, ...], *, limit: int | None = None) -> Samples:
+    """Read samples from an `.npz` file; arrays that the model does not take are left alone.
 
     Args:
         path: the file.
@@ -44,12 +48,9 @@ def read_samples(path: Path, specs: Sequence[TensorSpec], *, limit: int | None =
     """
     arrays = _load(path, [spec.name for spec in specs])
     labels = arrays.pop("labels", None)
-    arrays = {name: array[:limit] for name, array in arrays.items()}
+    inputs = {spec.name: _first(spec, arrays[spec.name], limit) for spec in specs}
     try:
-        for spec in specs:
-            if spec.batch_axis != 0:
-                raise InvalidArgumentError(f"input {spec.name!r} has no batch axis in front: {list(spec.shape)}")
-        count = batch_size(tuple(specs), arrays)
+        count = batch_size(specs, inputs)
     except InvalidArgumentError as err:
         raise InvalidArgumentError(f"{path}: {err}") from err
     if labels is not None:
@@ -58,7 +59,13 @@ def read_samples(path: Path, specs: Sequence[TensorSpec], *, limit: int | None =
             raise InvalidArgumentError(
                 f"{path}: labels: expected integers [{count}], got {labels.dtype} {list(labels.shape)}"
             )
-    return Samples(arrays, labels, count)
+    return Samples(specs, inputs, labels, count)
+
+
+def _first(spec: TensorSpec, array: Array, limit: int | None) -> Array:
+    if spec.batch_axis is None or limit is None or array.ndim <= spec.batch_axis:
+        return array
+    return take_samples(spec, array, np.arange(min(limit, array.shape[spec.batch_axis])))
 
 
 def _load(path: Path, names: Sequence[str]) -> Tensors:
@@ -68,7 +75,8 @@ def _load(path: Path, names: Sequence[str]) -> Tensors:
                 raise InvalidArgumentError(f"{path}: a single array; expected an .npz with arrays {list(names)}")
             if missing := [name for name in names if name not in file]:
                 raise InvalidArgumentError(
-                    f"{path}: no array {missing[0]!r}; the model's inputs are {list(names)}, the file has {file.files}"
+                    f"{path}: no array {missing[0]!r}; the model's inputs are {list(names)}, "
+                    f"the file has {file.files}"
                 )
             return {name: file[name] for name in (*names, "labels") if name in file}
     except FileNotFoundError as err:

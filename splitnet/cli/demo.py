@@ -1,0 +1,5 @@
+"""`splitnet demo`."""
+
+
+def demo() -> None:
+    """Show it."""

@@ -1,0 +1,27 @@
+"""Random inputs that stand in where there are no calibration data."""
+
+import numpy as np
+
+from splitnet.samples import Samples
+from splitnet.tensors import Array, TensorSpec
+
+_COUNT = 8
+
+
+def random_samples(specs: tuple[TensorSpec, ...], *, seed: int) -> Samples:
+    """Return seeded random samples: good for shapes and times, not for ranges, exits or accuracy."""
+    generator = np.random.default_rng(seed)
+    batched = any(spec.batch_axis is not None for spec in specs)
+    inputs = {spec.name: _random(spec, generator) for spec in specs}
+    return Samples(specs, inputs, None, _COUNT if batched else 1)
+
+
+def _random(spec: TensorSpec, generator: np.random.Generator) -> Array:
+    shape = [size if isinstance(size, int) else _COUNT for size in spec.shape]
+    dtype = np.dtype(spec.dtype)
+    if dtype.kind == "f":
+        return generator.standard_normal(shape).astype(dtype)
+    if dtype.itemsize == 1 and dtype.kind in "ui":
+        return generator.integers(0, 128, shape).astype(dtype)
+    # Wider integers are mostly indices into tables: 0 and 1 are legal in all of them.
+    return generator.integers(0, 2, shape).astype(dtype)

@@ -1,0 +1,56 @@
+"""A segment as a tier runs it: a session, at an emulated speed where that is asked for."""
+
+import logging
+import time
+
+from splitnet.errors import InvalidArgumentError
+from splitnet.session import Optimisation, Session
+from splitnet.tensors import Tensors
+
+logger = logging.getLogger(__name__)
+
+
+class Segment:
+    """A loaded ONNX segment; thread-safe."""
+
+    def __init__(
+        self,
+        model: bytes,
+        *,
+        name: str,
+        optimisation: Optimisation = "all",
+        emulated_speed: float | None = None,
+    ) -> None:
+        """Load a serialised ONNX model.
+
+        Args:
+            model: the ONNX file's bytes.
+            name: what to call it in errors.
+            optimisation: how much onnxruntime may rewrite it.
+            emulated_speed: run at this fraction of this machine's speed, by sleeping for the rest of the
+                scaled CPU time of each run; None runs at full speed.
+
+        Raises:
+            ModelError: onnxruntime refuses the model.
+        """
+        self._session = Session(model, name=f"segment {name!r}", optimisation=optimisation)
+        self._emulated_speed = emulated_speed
+
+    def run(self, tensors: Tensors) -> Tensors:
+        """Run once on the tensors that the segment takes (others are ignored) and return its outputs by name.
+
+        Raises:
+            InvalidArgumentError: the model cannot compute on these values; the log says why.
+            ModelError: the model fails.
+        """
+        start = time.thread_time()
+        try:
+            outputs = self._session.run(tensors)
+        except InvalidArgumentError as err:
+            # onnxruntime's text tells of the inside of the model, and this one may go to a peer.
+            logger.warning("%s", err)
+            raise InvalidArgumentError("the model cannot compute on these values") from err
+        if self._emulated_speed is not None:
+            # The one compute thread is this one, so its CPU time is the whole of the run's.
+            time.sleep((time.thread_time() - start) * (1.0 / self._emulated_speed - 1.0))
+        return outputs
