@@ -57,7 +57,7 @@ def calibrate(held_out: Answers) -> tuple[ExitThreshold, ExitThreshold]:
 def report(console: Console, rows: dict[str, Answers], thresholds: tuple[float, float]) -> None:
     """Prints the accuracy of each exit, and where samples leave, for each set of answers."""
     table = Table(title="accuracy, and the cascade at its thresholds (%)")
-    for heading in ("tiles", "n", "exit 1", "exit 2", "last", "leave at 1 / 2 / last", "cascade"):
+    for heading in ("tiles", "n", "exit 1", "exit 2", "last", "leave at 1/2/last", "cascade"):
         table.add_column(heading)
     for name, found in rows.items():
         shares, right = found.cascade(thresholds)
@@ -65,7 +65,7 @@ def report(console: Console, rows: dict[str, Answers], thresholds: tuple[float, 
             name,
             str(found.correct.shape[1]),
             *(f"{100 * one:.2f}" for one in found.accuracy()),
-            " / ".join(f"{100 * one:.1f}" for one in shares),
+            "/".join(f"{100 * one:.1f}" for one in shares),
             f"{100 * right:.2f}",
         )
     console.print(table)
@@ -111,9 +111,9 @@ def main() -> None:
     rows = {
         "held out": calibration,
         "test": found,
-        "test, lines seen": found[~unseen],
-        "test, lines unseen": found[unseen],
-        "test, boundaries as uint8": rounded,
+        "test, seen lines": found[~unseen],
+        "test, unseen lines": found[unseen],
+        "test, uint8 cuts": rounded,
     }
     report(console, rows, (thresholds[0].threshold, thresholds[1].threshold))
 

@@ -104,11 +104,10 @@ class Endpoint(asyncio.BufferedProtocol):
         self.writable = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Set the socket up and write what has arrived for it so far."""
+        """Set the socket up and write what has arrived for it so far; asyncio has set TCP_NODELAY."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=READ_BYTES)
         sock: socket.socket = transport.get_extra_info("socket")
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SOCKET_BUFFER_BYTES)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER_BYTES)
         if self._doomed:

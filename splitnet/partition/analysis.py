@@ -1,7 +1,7 @@
 """The model taken apart: shapes observed, cuts enumerated, exits found, and what the whole answers."""
 
 import itertools
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from splitnet.graph import (
     load_model,
     model_bytes,
     output_specs,
+    quantised_tensors,
     record_shapes,
     sendable_specs,
     with_every_output,
@@ -57,6 +58,7 @@ class Analysis:
         exits: with thresholds and survival.
         samples: the calibration data, or random values.
         calibrated: whether the samples are calibration data.
+        quantised: in a QDQ model, the tensors that can be cut without changing answers; else empty.
     """
 
     model: ir.Model
@@ -67,6 +69,7 @@ class Analysis:
     exits: Exits
     samples: Samples
     calibrated: bool
+    quantised: frozenset[str]
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -110,6 +113,7 @@ def analyse(options: PartitionOptions) -> Analysis:
         exits,
         samples,
         options.calibration is not None,
+        quantised_tensors(model),
     )
 
 
@@ -179,13 +183,27 @@ def _exits(
 
 def _cuts(model: ir.Model, outputs: Sequence[str], by_hand: Sequence[Sequence[str]]) -> tuple[Cut, ...]:
     chain = enumerate_cuts(model, outputs)
-    if not by_hand:
-        return chain
-    cuts = [chain[0], *(cut_at(model, outputs, tensors) for tensors in by_hand), chain[-1]]
-    for lower, upper in itertools.pairwise(cuts):
+    cuts = [chain[0], *(cut_at(model, outputs, tensors) for tensors in by_hand), chain[-1]] if by_hand else chain
+    for lower, upper in itertools.pairwise(cuts if by_hand else ()):
         if not is_below(lower, upper):
             raise ModelError(
                 f"the cut {list(upper.tensors)} is not above the cut {list(lower.tensors)}; "
                 "give the device's cut first"
             )
-    return tuple(Cut(position, cut.tensors, cut.nodes) for position, cut in enumerate(cuts))
+    answers = {value.name: value for value in model.graph.outputs if value.name in outputs}
+    return tuple(
+        Cut(
+            position,
+            tuple(name for name in cut.tensors if _is_read_above(name, answers, cut, chain[-1])),
+            cut.nodes,
+        )
+        for position, cut in enumerate(cuts)
+    )
+
+
+def _is_read_above(name: str, answers: Mapping[str | None, ir.Value], cut: Cut, whole: Cut) -> bool:
+    """Whether a boundary tensor is needed above; an answer that is not stays with the tier that made it."""
+    if name not in answers:
+        return True
+    readers = {node.name for node in answers[name].consumers()}
+    return any(reader in whole.nodes and reader not in cut.nodes for reader in readers)

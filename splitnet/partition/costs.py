@@ -105,6 +105,9 @@ def _wires(
     if not specs or any(spec is None or (analysis.batched and spec.batch_axis is None) for spec in specs):
         return ()
     known = [spec for spec in specs if spec is not None]
+    # Cut elsewhere, the parts of a quantised model are fused differently than the whole, and answer differently.
+    if analysis.quantised and cut.position > 0 and not analysis.quantised.issuperset(cut.tensors):
+        return ()
     usable: list[CodecName] = [
         codec for codec in codecs if all(is_applicable(codec, spec, ranges.get(spec.name)) for spec in known)
     ]

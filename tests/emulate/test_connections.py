@@ -230,6 +230,40 @@ def test_the_proxy_serves_an_event_loop_of_its_callers() -> None:
         assert asyncio.run(run(target)) == ([b"x"] * 5, LinkStats(5, 5, 5))
 
 
+def test_neither_socket_waits_to_fill_packets() -> None:
+    async def run(target: Address) -> list[int]:
+        async with Proxy(target, UNSHAPED) as proxy:
+            reader, writer = await asyncio.open_connection(*proxy.address)
+            writer.write(b"x")
+            assert await reader.read(1) == b"x"
+            (connection,) = proxy._connections
+            found = []
+            for endpoint in (connection.client, connection.server):
+                assert endpoint._transport is not None
+                sock: socket.socket = endpoint._transport.get_extra_info("socket")
+                found.append(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+            await writer.wait_closed()
+            return found
+
+    with serving(echo) as target:
+        assert asyncio.run(run(target)) == [1, 1]
+
+
+def test_finished_connections_are_forgotten() -> None:
+    async def run(target: Address) -> int:
+        async with Proxy(target, QUICK, max_connections=1) as proxy:
+            for number in range(3):
+                heard = await hold(proxy.address, 1)
+                assert heard == [b"x"], f"connection {number} found the one before it still open"
+                async with asyncio.timeout(TIMEOUT_S):
+                    await asyncio.gather(*(each.closed for each in proxy._connections))
+            return len(proxy._connections)
+
+    with serving(echo) as target:
+        assert asyncio.run(run(target)) == 0
+
+
 def link_threads() -> list[threading.Thread]:
     return [each for each in threading.enumerate() if each.name == "shaped-link"]
 
