@@ -60,6 +60,12 @@ def hold_out(tiles: TileSet, *, share: float, seed: int) -> tuple[TileSet, TileS
     return tiles[np.sort(order[held:])], tiles[np.sort(order[:held])]
 
 
+def save_tiles(tiles: TileSet, path: Path) -> None:
+    """Writes tiles as `load_tiles` reads them, for `splitnet partition --calibration`."""
+    labels, lines = tiles.labels.astype(np.uint8), tiles.lines.astype(np.uint32)
+    np.savez_compressed(path, tiles=tiles.packed, labels=labels, line=lines)
+
+
 def augment(bits: Tensor, generator: torch.Generator) -> Tensor:
     """Draws a random view of each pair of tiles.
 

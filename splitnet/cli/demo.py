@@ -1,5 +1,134 @@
-"""`splitnet demo`."""
+"""`splitnet demo`: the example over three tiers and two emulated links, beside the same without splitting."""
+
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import splitnet
+from splitnet.cli.console import print_json, start_logging, stderr
+from splitnet.cli.demo_report import DemoResult, print_result
+from splitnet.errors import InvalidArgumentError, NotFoundError
+
+if TYPE_CHECKING:
+    from splitnet.emulate.comparison import Load
+    from splitnet.partition import PartitionOptions
+
+_EXAMPLE = Path(splitnet.__file__).parents[1] / "examples" / "pcb_inspection"
+# Where the example's stages end: the demo cuts here so that all three tiers take part.
+_STAGE_ENDS = (("boundary1",), ("boundary2",))
+_SEED = 0
+#: Tiles that each unsplit choice gets: on the slow device alone, all of them would take minutes.
+_BASELINE_SAMPLES = 1000
+#: Tiles sent one by one for latency; few where each takes a round trip to the cloud.
+_ALONE = {"split": 400, "all-device": 200, "all-edge": 200, "all-cloud": 60}
+_SERVERS = {"split": ("edge", "cloud"), "all-device": (), "all-edge": ("edge",), "all-cloud": ("edge", "cloud")}
 
 
-def demo() -> None:
-    """Show it."""
+def demo(
+    *,
+    data: Annotated[
+        Path | None, typer.Option(metavar="FILE.npz", help="Other tiles in the example's format.")
+    ] = None,
+    samples: Annotated[int | None, typer.Option(min=1, metavar="N", help="Send N tiles instead of all.")] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens to standard error.")] = False,
+) -> None:
+    """Inspect circuit boards over a slow device, an edge and a cloud on this machine, in about a minute."""
+    start_logging(verbose=verbose)
+    start = time.perf_counter()
+    with _ended_by_sigterm(), tempfile.TemporaryDirectory(prefix="splitnet-demo-") as folder:
+        result = _run(Path(folder), data or _EXAMPLE / "tiles" / "test.npz", samples)
+    if json_output:
+        print_json(result.to_json())
+    else:
+        print_result(result, seconds=time.perf_counter() - start)
+
+
+def _run(folder: Path, data: Path, limit: int | None) -> DemoResult:
+    try:
+        from splitnet.cost import default_site
+        from splitnet.emulate.comparison import measure
+        from splitnet.emulate.lab import LabSetup
+        from splitnet.emulate.shape import LinkShape
+        from splitnet.partition import partition
+    except ModuleNotFoundError as err:
+        raise InvalidArgumentError(
+            f"`splitnet demo` needs {err.name}: install SplitNet with the extra, splitnet[partition]"
+        ) from err
+    site = default_site()
+    links = tuple(LinkShape(link.bandwidth_bps, link.delay_ms / 1e3, link.jitter_ms / 1e3) for link in site.links)
+    tiles = folder / "tiles.npz"
+    count = _shuffle(data, tiles, limit)
+    figures = {}
+    for name, servers in _SERVERS.items():
+        stderr.print(f"[bold]{name}[/]: cut, start {len(servers) + 1} processes, send tiles")
+        cut = partition(_options(folder / f"{name}.split", name))
+        setup = LabSetup(cut.package.path, servers, (links[0], links[1]), site.device.speed)
+        figures[name] = measure(setup, tiles, _load(name, count))
+    return DemoResult(figures, site)
+
+
+def _options(output: Path, name: str) -> "PartitionOptions":
+    from splitnet.cost import default_site
+    from splitnet.partition import PartitionOptions
+
+    model = _EXAMPLE / "model.onnx"
+    if not model.is_file():
+        raise NotFoundError(f"{model}: the example is part of a clone of the repository; run the demo from there")
+    split = name == "split"
+    return PartitionOptions(
+        model=model,
+        output=output,
+        site=default_site(),
+        name="pcb",
+        calibration=_EXAMPLE / "calibration.npz",
+        codec="u8" if split else "auto",
+        cuts=_STAGE_ENDS if split else (),
+        place="auto" if split else name,  # type: ignore[arg-type]  # the names of _SERVERS are places
+        profile_s=0.5,
+    )
+
+
+def _load(name: str, count: int) -> "Load":
+    from splitnet.emulate.comparison import Load
+
+    streamed = count if name == "split" else min(count, _BASELINE_SAMPLES)
+    return Load(one_by_one=min(count, _ALONE[name]), streamed=streamed)
+
+
+def _shuffle(data: Path, target: Path, limit: int | None) -> int:
+    """Write the tiles in a seeded order, so that the first so many are a fair sample; return their number."""
+    import numpy as np
+
+    from splitnet.graph import input_specs, load_model
+    from splitnet.samples import read_samples
+
+    samples = read_samples(data, input_specs(load_model(_EXAMPLE / "model.onnx")))
+    order = np.random.default_rng(_SEED).permutation(samples.count)[:limit]
+    arrays: dict[str, Any] = {name: array[order] for name, array in samples.inputs.items()}
+    if samples.labels is not None:
+        arrays["labels"] = samples.labels[order]
+    np.savez(target, allow_pickle=False, **arrays)
+    return len(order)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Turn SIGTERM into an orderly exit, so that no tier is left behind."""
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        sys.exit(128 + signal.SIGTERM)
+
+    previous = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

@@ -90,21 +90,22 @@ def calibrated(
 ) -> Exits:
     """Choose thresholds on calibration data and measure who would leave.
 
-    Each exit gets an equal part of `epsilon`, so that whichever of them a plan attaches, all together cost at
-    most `epsilon` of accuracy. Without labels the last exit's answer counts as right.
+    Each exit gets an equal part of `epsilon` and of `delta`, so that whichever of them a plan attaches, all
+    together cost at most `epsilon` of accuracy with probability 1 - `delta` (union bound). Without labels the
+    last exit's answer counts as right.
 
     Args:
         exits: as described, in order of depth.
         outputs: what the whole model answered on the calibration samples, exits included.
         labels: `[n]` integers, or None.
         epsilon: share of samples that may be answered wrongly at an exit and rightly at the last.
-        delta: the probability with which an exit's part may be exceeded all the same.
+        delta: the probability with which `epsilon` may be exceeded all the same.
     """
     heads, leaving = [], []
     for entry in exits:
         right, final_right = _right(entry, outputs, labels)
         confidence = outputs[entry.confidence].reshape(-1).astype(np.float32)
-        chosen = choose_threshold(confidence, right, final_right, epsilon=epsilon / len(exits), delta=delta)
+        chosen = choose_threshold(confidence, right, final_right, epsilon=epsilon / len(exits), delta=delta / len(exits))
         if chosen is not None:
             record = CalibrationEntry(
                 epsilon=chosen.epsilon,

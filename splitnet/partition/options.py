@@ -31,7 +31,7 @@ class PartitionOptions:
         place: which placements the planner may choose from.
         axis_sizes: sizes of open axes other than the batch, by name.
         epsilon: accuracy that all exits together may cost, as a share of samples.
-        delta: the probability with which each exit's share of `epsilon` may be exceeded all the same.
+        delta: the probability with which `epsilon` may be exceeded all the same.
         profile_s: seconds to profile the model for.
         seed: of the random inputs that stand in for missing calibration data.
     """

@@ -182,6 +182,19 @@ def test_a_slow_link_is_read_no_faster_than_its_window() -> None:
         assert shape.window_bytes <= push(client, 16 << 20) < 1 << 20
 
 
+def test_a_smaller_window_holds_back_a_connection_that_already_fills_more() -> None:
+    wide, narrow = LinkShape(None, 0.5), LinkShape(40e6, 0.001)
+    data = random.Random(1).randbytes(3 << 20)  # noqa: S311
+    with serving(echo) as target, ShapedLink(target, wide) as link, connect(link.address) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+        client.sendall(data[: 2 << 20])  # at most 0.4 MB of it are still in socket buffers: the window was 16 MiB
+        link.reshape(narrow)
+        sending = threading.Thread(target=client.sendall, args=(data[2 << 20 :],))
+        sending.start()
+        assert receive(client, len(data)) == data
+        sending.join(TIMEOUT_S)
+
+
 def test_the_counts_are_of_each_direction() -> None:
     def serve(connection: socket.socket) -> None:
         receive(connection, 1000)

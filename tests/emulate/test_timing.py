@@ -1,9 +1,11 @@
 """Time over real sockets: never faster than the model, and, at the best of a few tries, within 10 % of it."""
 
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -110,6 +112,32 @@ def test_a_byte_is_not_held_up_by_another_connections_queue() -> None:
         assert not ended.is_set(), "the other connection was still at it"
         sending.join(TIMEOUT_S)
         assert ended.is_set()
+
+
+def test_what_a_reset_connection_had_queued_does_not_use_the_link() -> None:
+    shape, sink = LinkShape(400e3, 0.005), Sink()
+
+    def serve(connection: socket.socket) -> None:
+        if connection.recv(1) == b"r":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+        else:
+            sink(connection)
+
+    def after_reset_s() -> float:
+        with connect(link.address) as doomed:
+            with suppress(BrokenPipeError, ConnectionResetError):
+                doomed.sendall(b"r" + bytes(1 << 18))
+                assert doomed.recv(1) != b"", "the target did not end in order"
+            with connect(link.address) as client:
+                started_s = time.perf_counter()
+                client.sendall(bytes(20_000))
+                client.shutdown(socket.SHUT_WR)
+                receive_all(client)
+        return sink.finished_s[-1] - started_s
+
+    with serving(serve) as target, ShapedLink(target, shape) as link:
+        check_transfer(after_reset_s, shape.transfer_s(20_000))
 
 
 def together_s(*measures: Callable[[], float]) -> list[float]:

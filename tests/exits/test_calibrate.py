@@ -106,6 +106,18 @@ def test_order_of_samples_does_not_matter(samples: Samples, seed: int) -> None:
     assert choose_threshold(*samples, epsilon=0.1) == choose_threshold(*shuffled, epsilon=0.1)
 
 
+@given(step=st.integers(0, len(THRESHOLD_GRID) - 1))
+def test_a_confidence_that_equals_the_threshold_leaves(step: int) -> None:
+    # Sure ones that may leave, doubtful ones that must not: the choice lands on the sure ones' own value.
+    sure, n = THRESHOLD_GRID[step], 1000
+    confidence = np.full(n, sure, np.float32)
+    confidence[500:] = np.nextafter(np.float32(sure), np.float32(-1))
+    correct = np.arange(n) < 500
+    chosen = choose_threshold(confidence, correct, np.ones(n, np.bool_), epsilon=0.01)
+    assert chosen is not None
+    assert (chosen.threshold, chosen.share) == (sure, 0.5)
+
+
 def test_nan_never_leaves_and_never_costs() -> None:
     confidence = np.full(1000, 0.9, np.float32)
     correct = np.ones(1000, np.bool_)

@@ -1,0 +1,146 @@
+"""What the demo shows: a table of split and unsplit runs, and in words which won and why."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from splitnet.cost import Site
+    from splitnet.emulate.comparison import Figures
+
+#: Tiles that cover one circuit board.
+TILES_A_BOARD = 100
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """Figures by choice: "split", "all-device", "all-edge" and "all-cloud"."""
+
+    figures: Mapping[str, "Figures"]
+    site: "Site"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `--json` prints."""
+        baselines = {name.replace("-", "_"): _fields(one) for name, one in self.figures.items() if name != "split"}
+        device = self.site.device
+        emulation = {"device": device.name, "speed": device.speed, "emulated": True}
+        return _fields(self.figures["split"]) | {"baselines": baselines, "emulation": emulation}
+
+
+def boards_per_minute(figures: "Figures") -> float:
+    """Return how many boards of `TILES_A_BOARD` tiles are inspected in a minute."""
+    return figures.samples_per_s * 60 / TILES_A_BOARD
+
+
+def _fields(figures: "Figures") -> dict[str, Any]:
+    return {
+        "samples": figures.samples,
+        "accuracy": figures.accuracy,
+        "errors": figures.errors,
+        "fallbacks": figures.fallbacks,
+        "exits": figures.exits,
+        "latency_ms": figures.latency_ms,
+        "latency_samples": figures.latency_samples,
+        "bytes_per_sample": figures.bytes_per_sample,
+        "boards_per_minute": boards_per_minute(figures),
+    }
+
+
+def print_result(result: DemoResult, *, seconds: float) -> None:
+    """Print the table and the verdict to standard output."""
+    console = Console()
+    console.print(_table(result))
+    for name, one in result.figures.items():
+        if one.errors or one.fallbacks:
+            console.print(f"[red]{name}: {one.errors} errors, {one.fallbacks} answers by a fallback[/]")
+    device, links = result.site.device, result.site.links
+    shown = ", ".join(f"{link.bandwidth_bps / 1e6:g} Mbit/s {link.delay_ms:g} ms" for link in links)
+    console.print(
+        f"The device is an emulation: a thread that sleeps until each run of its segment has taken as long as at "
+        f"{device.speed:g} of this machine's speed ({device.name}). Links are emulated: {shown} one way. "
+        f"Latency is with one tile in flight, the rest with up to 64; a board is {TILES_A_BOARD} tiles."
+    )
+    for line in verdict(result):
+        console.print(line)
+    console.print(f"[dim]{seconds:.0f} s in all[/]")
+
+
+def _table(result: DemoResult) -> Table:
+    table = Table(title="inspecting tiles of printed circuit boards", pad_edge=False)
+    table.add_column("", no_wrap=True)
+    table.add_column("tiles", justify="right")
+    table.add_column("accuracy", justify="right")
+    table.add_column("answered at, %\ndevice/edge/cloud", justify="right", no_wrap=True)
+    table.add_column("latency, ms\np50/p90/p99", justify="right", no_wrap=True)
+    table.add_column("bytes/tile\nWi-Fi/WAN", justify="right", no_wrap=True)
+    table.add_column("boards/\nminute", justify="right")
+    for name, one in result.figures.items():
+        table.add_row(
+            f"[bold]{name}[/]",
+            f"{one.samples:,}",
+            f"{one.accuracy:.2%}" if one.accuracy is not None else "-",
+            "/".join(f"{100 * count / max(1, one.samples):.0f}" for count in one.exits.values()),
+            "/".join(f"{value:.1f}" for value in one.latency_ms.values()),
+            "/".join(f"{value:.0f}" for value in one.bytes_per_sample.values()),
+            f"{boards_per_minute(one):,.0f}",
+        )
+    return table
+
+
+def verdict(result: DemoResult) -> list[str]:
+    """Say in words where splitting wins and where it does not, from the figures alone."""
+    split = result.figures["split"]
+    others = {name: one for name, one in result.figures.items() if name != "split"}
+    lines = [_compare(measure, split, others) for measure in MEASURES]
+    near, far = (2 * link.delay_ms for link in result.site.links)
+    alone_ms = others["all-device"].latency_ms.get("p50", 0.0)
+    lines.append(
+        f"Why: a tile that leaves the device pays a round trip of {near:g} ms to the edge and of {far:g} ms more "
+        f"to the cloud, and the device needs {alone_ms:.1f} ms for the whole model. What it is sure of it answers "
+        f"after its own segment; only the rest, {1 - split.exits['device'] / max(1, split.samples):.0%} here, pays."
+    )
+    near_bps = result.site.links[0].bandwidth_bps
+    carried = {
+        name: near_bps / 8 / one.bytes_per_sample["device_edge"] * 60 / TILES_A_BOARD
+        for name, one in result.figures.items()
+        if one.bytes_per_sample["device_edge"]
+    }
+    lines.append(
+        "One Wi-Fi serves all devices of a site. By its bandwidth and these bytes it has room for, boards a minute: "
+        + ", ".join(f"{name} {boards:,.0f}" for name, boards in carried.items())
+        + "."
+    )
+    return lines
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A figure to compare by: `value` of a run, printed with `unit`."""
+
+    name: str
+    value: Callable[["Figures"], float]
+    unit: str
+    more_is_better: bool = False
+
+
+MEASURES = (
+    Measure("boards a minute", boards_per_minute, "", more_is_better=True),
+    Measure("median latency", lambda one: one.latency_ms.get("p50", 0.0), " ms"),
+    Measure("p99 latency", lambda one: one.latency_ms.get("p99", 0.0), " ms"),
+    Measure("bytes over Wi-Fi", lambda one: one.bytes_per_sample["device_edge"], " a tile"),
+)
+
+
+def _compare(measure: Measure, split: "Figures", others: Mapping[str, "Figures"]) -> str:
+    """Hold splitting against the best of the unsplit choices."""
+    values = {name: measure.value(one) for name, one in others.items()}
+    best = (max if measure.more_is_better else min)(values, key=lambda name: values[name])
+    ours, theirs = measure.value(split), values[best]
+    wins = ours > theirs if measure.more_is_better else ours < theirs
+    low, high = sorted((ours, theirs))
+    ratio = f", {high / low:.1f} times" if low > 0 else ""
+    said = "[green]splitting wins[/]" if wins else f"[yellow]splitting does not win, {best} does[/]"
+    return f"{measure.name}: {said}{ratio} ({ours:,.4g}{measure.unit} against {theirs:,.4g} of {best})"
