@@ -1,14 +1,22 @@
 """The configuration of each program: one frozen, validated object, read once from TOML and the command line."""
 
+import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic_core import ErrorDetails
 
 from splitnet.errors import ConfigError, NotFoundError
 
 Model = TypeVar("Model", bound=BaseModel)
+
+# A wrong value is shown with its error up to so many characters.
+_LONGEST_SHOWN = 80
+
+_PORT = re.compile(r"[0-9]{1,5}")
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -19,7 +27,7 @@ def parse_address(text: str) -> tuple[str, int]:
     """
     host, colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+    if not colon or not host or not _PORT.fullmatch(port) or int(port) > 65535:
         raise ConfigError(
             f"address {text!r}: expected HOST:PORT with a port of 0 to 65535, such as 127.0.0.1:8001"
         )
@@ -41,7 +49,11 @@ def _address(value: Any) -> Any:  # noqa: ANN401  (pydantic hands over whatever 
         raise ValueError(str(err)) from err
 
 
-Address = Annotated[tuple[str, int], BeforeValidator(_address), PlainSerializer(format_address)]
+Address = Annotated[
+    tuple[str, Annotated[int, Field(ge=0, le=65535)]],
+    BeforeValidator(_address),
+    PlainSerializer(format_address),
+]
 
 
 class Frozen(BaseModel):
@@ -99,10 +111,23 @@ class DeviceConfig(TierConfig):
 
 
 def describe(error: ValidationError) -> str:
-    """Return pydantic's findings as one line, each with the path of its key."""
-    return "; ".join(
-        f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg']}" for item in error.errors()
-    )
+    """Return pydantic's findings as one line: each key's path, what is wrong and what was there."""
+    return "; ".join(_finding(item) for item in error.errors())
+
+
+def _finding(item: ErrorDetails) -> str:
+    path = ".".join(_key(part) for part in item["loc"]) or "the whole"
+    if item["type"] == "extra_forbidden":
+        return f"{path}: unknown key"
+    if item["type"] == "missing":
+        return f"{path}: missing"
+    given = repr(item["input"])
+    return f"{path}: {item['msg']}" + (f"; got {given}" if len(given) <= _LONGEST_SHOWN else "")
+
+
+def _key(part: str | int) -> str:
+    """A key as TOML would have it in a path: in quotes where it is not bare."""
+    return str(part) if re.fullmatch(r"[A-Za-z0-9_-]+", str(part)) else json.dumps(part, ensure_ascii=False)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -116,7 +141,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as err:
         raise NotFoundError(f"{path}: no such file") from err
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as err:
+    except (OSError, ValueError, RecursionError) as err:  # of tomllib: syntax, 5,000 digits, deep nesting
         raise ConfigError(f"{path}: not a readable TOML file: {err}") from err
 
 

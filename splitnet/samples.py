@@ -1,15 +1,20 @@
 """Samples from a file: arrays named as a model's inputs, first axis the samples, with optional labels."""
 
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from splitnet.errors import InvalidArgumentError, NotFoundError
 from splitnet.tensors import Array, Tensors, TensorSpec, batch_size, take_samples
+
+# What numpy and zipfile raise on damaged files; MemoryError where a header claims more than there is.
+_DAMAGED = (OSError, ValueError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ def read_samples(path: Path, specs: tuple[TensorSpec, ...], *, limit: int | None
     except InvalidArgumentError as err:
         raise InvalidArgumentError(f"{path}: {err}") from err
     if labels is not None:
-        labels = labels[:limit]
+        labels = labels[:limit] if labels.ndim else labels
         if labels.shape != (count,) or not np.issubdtype(labels.dtype, np.integer):
             raise InvalidArgumentError(
                 f"{path}: labels: expected integers [{count}], got {labels.dtype} {list(labels.shape)}"
@@ -70,16 +75,29 @@ def _first(spec: TensorSpec, array: Array, limit: int | None) -> Array:
 
 def _load(path: Path, names: Sequence[str]) -> Tensors:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise InvalidArgumentError(f"{path}: a single array; expected an .npz with arrays {list(names)}")
-            if missing := [name for name in names if name not in file]:
-                raise InvalidArgumentError(
-                    f"{path}: no array {missing[0]!r}; the model's inputs are {list(names)}, "
-                    f"the file has {file.files}"
-                )
-            return {name: file[name] for name in (*names, "labels") if name in file}
+        # Opened here, because numpy leaves a file open that turns out to be no zip file.
+        with path.open("rb") as file:
+            arrays = _arrays(file, names)
     except FileNotFoundError as err:
         raise NotFoundError(f"{path}: no such file") from err
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as err:
+    except InvalidArgumentError as err:
+        raise InvalidArgumentError(f"{path}: {err}") from err
+    except _DAMAGED as err:
         raise InvalidArgumentError(f"{path}: not a readable .npz file: {err}") from err
+    return arrays
+
+
+def _arrays(file: BinaryIO, names: Sequence[str]) -> Tensors:
+    loaded = np.load(file, allow_pickle=False)
+    if not isinstance(loaded, np.lib.npyio.NpzFile):
+        raise InvalidArgumentError(f"a single array; expected an .npz with arrays {list(names)}")
+    with loaded as members:
+        if missing := [name for name in names if name not in members]:
+            raise InvalidArgumentError(
+                f"no array {missing[0]!r}; the model's inputs are {list(names)}, the file has {members.files}"
+            )
+        arrays = {name: members[name] for name in (*names, "labels") if name in members}
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            raise InvalidArgumentError(f"{name!r} is not an array of numpy's; write the file with numpy.savez")
+    return arrays

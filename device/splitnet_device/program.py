@@ -22,6 +22,9 @@ from splitnet_device.session import Session
 
 logger = logging.getLogger(__name__)
 
+# How long a run waits for the link before its first sample; then the samples' own deadlines count.
+_CONNECT_S = 5.0
+
 OnStart = Callable[[int], None]
 OnOutcome = Callable[[Outcome], None]
 
@@ -106,6 +109,7 @@ def run(
     with Session.from_config(config) as session:
         specs = tuple(entry.to_spec() for entry in session.manifest.model.inputs)
         samples = read_samples(source, specs, limit=limit)
+        session.wait_for_link(_CONNECT_S)
         on_start(samples.count)
         this_run = Run(session, samples, config.in_flight, on_outcome)
         report = this_run.execute()

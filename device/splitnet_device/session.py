@@ -93,6 +93,13 @@ class Session:
         """Submit and wait (see `submit`)."""
         return self.submit(inputs, deadline_ms=deadline_ms).result()
 
+    def wait_for_link(self, timeout_s: float) -> bool:
+        """Wait until the tier above is reached or known to be gone, at most `timeout_s`; return whether it is up.
+
+        Nobody has to: a request that comes before waits for the link within its own deadline.
+        """
+        return self._link is not None and self._link.wait_until_known(timeout_s)
+
     @property
     def connected(self) -> bool:
         """Whether the link to the tier above is up."""

@@ -97,10 +97,11 @@ def verdict(result: DemoResult) -> list[str]:
     lines = [_compare(measure, split, others) for measure in MEASURES]
     near, far = (2 * link.delay_ms for link in result.site.links)
     alone_ms = others["all-device"].latency_ms.get("p50", 0.0)
+    sent = 1 - split.exits["device"] / max(1, split.samples)
     lines.append(
         f"Why: a tile that leaves the device pays a round trip of {near:g} ms to the edge and of {far:g} ms more "
-        f"to the cloud, and the device needs {alone_ms:.1f} ms for the whole model. What it is sure of it answers "
-        f"after its own segment; only the rest, {1 - split.exits['device'] / max(1, split.samples):.0%} here, pays."
+        f"to the cloud, and the device alone needs {alone_ms:.1f} ms for the whole model. What it is sure of it "
+        f"answers after its own segment; only the rest, {sent:.0%} here, pays."
     )
     near_bps = result.site.links[0].bandwidth_bps
     carried = {
@@ -109,9 +110,8 @@ def verdict(result: DemoResult) -> list[str]:
         if one.bytes_per_sample["device_edge"]
     }
     lines.append(
-        "One Wi-Fi serves all devices of a site. By its bandwidth and these bytes it has room for, boards a minute: "
-        + ", ".join(f"{name} {boards:,.0f}" for name, boards in carried.items())
-        + "."
+        "One Wi-Fi serves all devices of a site. By its bandwidth and these bytes it has room for so many boards "
+        "a minute: " + ", ".join(f"{name} {boards:,.0f}" for name, boards in carried.items()) + "."
     )
     return lines
 

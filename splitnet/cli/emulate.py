@@ -9,9 +9,7 @@ import typer
 
 from splitnet.cli.console import print_json, print_line
 from splitnet.config import format_address, parse_address
-from splitnet.cost.units import parse_rate
 from splitnet.emulate import LinkShape, LinkStats, Proxy, new_event_loop, parse_duration_s
-from splitnet.errors import SplitNetError, outcome_of
 
 
 def emulate(
@@ -27,18 +25,16 @@ def emulate(
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON objects, one a line.")] = False,
 ) -> None:
     """Carry TCP connections over an emulated link, until interrupted or terminated."""
-    try:
-        shape = LinkShape(
-            bandwidth_bps=None if bandwidth is None else parse_rate(bandwidth),
-            delay_s=parse_duration_s(delay),
-            jitter_s=parse_duration_s(jitter),
-        )
-        proxy = Proxy(parse_address(to), shape, listen=parse_address(listen), seed=seed)
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(_serve(proxy, json_output=json_output))
-    except SplitNetError as error:
-        typer.echo(f"splitnet emulate: {error}", err=True)
-        raise typer.Exit(outcome_of(error).exit_code) from error
+    from splitnet.cost.units import parse_rate  # its package loads onnxruntime
+
+    shape = LinkShape(
+        bandwidth_bps=None if bandwidth is None else parse_rate(bandwidth),
+        delay_s=parse_duration_s(delay),
+        jitter_s=parse_duration_s(jitter),
+    )
+    proxy = Proxy(parse_address(to), shape, listen=parse_address(listen), seed=seed)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(_serve(proxy, json_output=json_output))
     _print_counts(proxy.stats, json_output=json_output)
 
 

@@ -1,14 +1,13 @@
 """The deployment file: which machines are device, edge and cloud, and what links join them."""
 
-import json
-import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
+from splitnet.config import Frozen, describe, read_toml
 from splitnet.cost.units import parse_rate
 from splitnet.errors import ConfigError, InvalidArgumentError
 
@@ -57,10 +56,10 @@ _Positive: TypeAlias = Annotated[float, Field(gt=0)]
 _Milliseconds: TypeAlias = Annotated[float, Field(ge=0)]
 
 
-class _Strict(BaseModel):
-    """Frozen; an unknown key, a number in quotes, infinity and NaN are errors."""
+class _Strict(Frozen):
+    """A number in quotes is an error too."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(strict=True)
 
 
 class _MachineEntry(_Strict):
@@ -145,26 +144,19 @@ def load_site(path: Path) -> Site:
         ConfigError: it cannot be read, is not TOML, or a key is unknown, missing or out of range; the message
             names the file and the key's path, as in `machine.pi.speed`.
     """
-    try:
-        return _parse(path.read_text(encoding="utf-8"), str(path))
-    except OSError as err:
-        raise ConfigError(f"{path}: cannot be read: {err.strerror}") from err
-    except UnicodeDecodeError as err:
-        raise ConfigError(f"{path}: is not UTF-8 text") from err
+    return _site(read_toml(path), str(path))
 
 
 def default_site() -> Site:
     """Return what is assumed without a deployment file, `DEFAULT_SITE_TOML`."""
-    return _parse(DEFAULT_SITE_TOML, "the default deployment")
+    return _site(tomllib.loads(DEFAULT_SITE_TOML), "the default deployment")
 
 
-def _parse(text: str, source: str) -> Site:
+def _site(values: dict[str, Any], source: str) -> Site:
     try:
-        read = _SiteFile.model_validate(tomllib.loads(text))
+        read = _SiteFile.model_validate(values)
     except ValidationError as err:
-        raise ConfigError("\n".join(f"{source}: {_explain(one)}" for one in err.errors())) from err
-    except (ValueError, RecursionError) as err:  # of tomllib: syntax, a number of 5,000 digits, deep nesting
-        raise ConfigError(f"{source}: is not TOML: {err}") from err
+        raise ConfigError(f"{source}: {describe(err)}") from err
     machines = {tier: _machine(read, tier, source) for tier in ("device", "edge", "cloud")}
     return Site(**machines, links=(read.link.device_edge.link(), read.link.edge_cloud.link()))
 
@@ -173,20 +165,5 @@ def _machine(read: _SiteFile, tier: str, source: str) -> Machine:
     name: str = getattr(read.site, tier)
     if name not in read.machine:
         known = ", ".join(sorted(read.machine)) or "none"
-        raise ConfigError(f"{source}: site.{tier}: there is no [machine.{_key(name)}]; defined are: {known}")
+        raise ConfigError(f"{source}: site.{tier}: there is no [machine.{name}]; defined are: {known}")
     return Machine(name=name, **read.machine[name].model_dump())
-
-
-def _explain(error: ErrorDetails) -> str:
-    """One line for one of pydantic's errors: the key's path, what is wrong and what was there."""
-    path = ".".join(_key(part) for part in error["loc"])
-    if error["type"] == "extra_forbidden":
-        return f"{path}: unknown key"
-    if error["type"] == "missing":
-        return f"{path}: missing"
-    return f"{path}: {error['msg']}; got {error['input']!r}"
-
-
-def _key(part: str | int) -> str:
-    """A key as TOML would have it in a path: in quotes where it is not bare."""
-    return str(part) if re.fullmatch(r"[A-Za-z0-9_-]+", str(part)) else json.dumps(part, ensure_ascii=False)

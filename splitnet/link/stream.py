@@ -22,7 +22,7 @@ from splitnet.errors import (
 )
 from splitnet.link.options import channel_options
 from splitnet.link.status import STATUS_PARAMETER
-from splitnet.link.timer import DeadlineTimer
+from splitnet.link.timer import Alarm, DeadlineTimer
 from splitnet.protocol import (
     MODEL_STREAM_INFER,
     InferRequest,
@@ -41,9 +41,9 @@ _LONGEST_PAUSE_S = 1.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pending:
-    request_id: str
     message: bytes
     future: "Future[InferResponse]"
+    alarm: Alarm
 
 
 class StreamClient:
@@ -69,6 +69,7 @@ class StreamClient:
         self._outbox: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
         self._down: str | None = None
         self._closed = threading.Event()
+        self._known = threading.Event()
         self._timer = DeadlineTimer(f"deadlines-{format_address(address)}")
         self._channel = grpc.insecure_channel(format_address(address), options=channel_options(max_message_bytes))
         self._stream: Any = self._channel.stream_stream(MODEL_STREAM_INFER.path)
@@ -89,17 +90,24 @@ class StreamClient:
             OverloadedError: the window is full.
         """
         request_id = str(next(self._ids))
-        pending = _Pending(request_id, encode_request(replace(request, id=request_id)), Future())
-        pending.future.set_running_or_notify_cancel()
+        message = encode_request(replace(request, id=request_id))
+        future: Future[InferResponse] = Future()
+        future.set_running_or_notify_cancel()
         with self._lock:
             if self._closed.is_set() or self._down is not None:
                 raise UnavailableError(f"{format_address(self.address)}: {self._down or 'the link is closed'}")
             if len(self._pending) >= self._window:
                 raise OverloadedError(f"{self._window} requests are in flight to {format_address(self.address)}")
+            alarm = self._timer.call_at(deadline, lambda: self._expire(request_id))
+            pending = _Pending(message, future, alarm)
             self._pending[request_id] = pending
             self._outbox.put(pending)
-        self._timer.call_at(deadline, lambda: self._expire(request_id))
-        return pending.future
+        return future
+
+    def wait_until_known(self, timeout_s: float) -> bool:
+        """Wait for the end of the first attempt to connect, at most `timeout_s`; return whether the link is up."""
+        self._known.wait(timeout_s)
+        return self.connected
 
     @property
     def connected(self) -> bool:
@@ -120,6 +128,8 @@ class StreamClient:
 
     def _on_connectivity(self, state: grpc.ChannelConnectivity) -> None:
         before, self._connectivity = self._connectivity, state
+        if state in (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.TRANSIENT_FAILURE):
+            self._known.set()
         if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
             if before is not state:
                 logger.info("link to %s: cannot be reached", format_address(self.address))
@@ -168,6 +178,7 @@ class StreamClient:
             pending = self._pending.pop(message.response.id, None)
         if pending is None:
             return  # it came after its deadline, and the fallback has answered
+        self._timer.cancel(pending.alarm)
         if message.error_message:
             status = message.response.parameters.get(STATUS_PARAMETER, "")
             pending.future.set_exception(error_from_status(str(status), message.error_message))
@@ -187,6 +198,7 @@ class StreamClient:
             lost = list(self._pending.values())
             self._pending.clear()
         for pending in lost:
+            self._timer.cancel(pending.alarm)
             pending.future.set_exception(UnavailableError(f"{format_address(self.address)}: {reason}"))
 
 

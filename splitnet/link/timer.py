@@ -6,29 +6,57 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from splitnet.deadline import Deadline
 
 logger = logging.getLogger(__name__)
+
+# Cancelled alarms stay in the heap until there are so many, and more than live ones; then they are swept out.
+_SWEEP_FROM = 64
+
+
+@dataclass(order=True, slots=True)
+class Alarm:
+    """A callback that is due at a moment; None once it is cancelled."""
+
+    at_s: float
+    order: int
+    callback: Callable[[], None] | None = field(compare=False)
 
 
 class DeadlineTimer:
     """Calls functions at their deadlines from one daemon thread; callbacks must be quick."""
 
     def __init__(self, name: str) -> None:
-        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._due: list[Alarm] = []
+        self._cancelled = 0
         self._order = itertools.count()
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def call_at(self, deadline: Deadline, callback: Callable[[], None]) -> None:
-        """Call `callback` once `deadline` has passed; a callback that came too late does nothing by itself."""
+    def call_at(self, deadline: Deadline, callback: Callable[[], None]) -> Alarm:
+        """Call `callback` once `deadline` has passed, unless the alarm is cancelled before."""
         with self._changed:
-            heapq.heappush(self._due, (deadline.at_s, next(self._order), callback))
-            if self._due[0][0] == deadline.at_s:
+            alarm = Alarm(deadline.at_s, next(self._order), callback)
+            heapq.heappush(self._due, alarm)
+            if self._due[0] is alarm:
                 self._changed.notify()
+            return alarm
+
+    def cancel(self, alarm: Alarm) -> None:
+        """Forget an alarm; one that has gone off is left as it is."""
+        with self._changed:
+            if alarm.callback is None:
+                return
+            alarm.callback = None
+            self._cancelled += 1
+            if self._cancelled > max(_SWEEP_FROM, len(self._due) // 2):
+                self._due = [each for each in self._due if each.callback is not None]
+                heapq.heapify(self._due)
+                self._cancelled = 0
 
     def close(self) -> None:
         """Stop the thread; what is not due yet is dropped."""
@@ -45,12 +73,17 @@ class DeadlineTimer:
                 logger.exception("a deadline callback failed")
 
     def _next(self) -> Callable[[], None] | None:
+        """Wait for the next alarm that goes off; None when closed."""
         with self._changed:
             while not self._closed:
                 if not self._due:
                     self._changed.wait()
-                elif (left := self._due[0][0] - time.monotonic()) > 0:
-                    self._changed.wait(left)
+                elif (left_s := self._due[0].at_s - time.monotonic()) > 0:
+                    self._changed.wait(left_s)
                 else:
-                    return heapq.heappop(self._due)[2]
+                    alarm = heapq.heappop(self._due)
+                    callback, alarm.callback = alarm.callback, None
+                    if callback is not None:
+                        return callback
+                    self._cancelled -= 1
             return None

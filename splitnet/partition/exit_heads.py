@@ -102,10 +102,11 @@ def calibrated(
         delta: the probability with which `epsilon` may be exceeded all the same.
     """
     heads, leaving = [], []
+    parts = max(1, len(exits))
     for entry in exits:
         right, final_right = _right(entry, outputs, labels)
         confidence = outputs[entry.confidence].reshape(-1).astype(np.float32)
-        chosen = choose_threshold(confidence, right, final_right, epsilon=epsilon / len(exits), delta=delta / len(exits))
+        chosen = choose_threshold(confidence, right, final_right, epsilon=epsilon / parts, delta=delta / parts)
         if chosen is not None:
             record = CalibrationEntry(
                 epsilon=chosen.epsilon,

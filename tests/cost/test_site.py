@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from splitnet.cost import DEFAULT_SITE_TOML, Link, Machine, default_site, load_site
-from splitnet.errors import ConfigError
+from splitnet.errors import ConfigError, NotFoundError
 
 GOOD = """
 [site]
@@ -86,17 +86,17 @@ def test_a_site_is_frozen() -> None:
         ('bandwidth = "20M"', f"bandwidth = 1{'0' * 400}", r"link\.device-edge\.bandwidth: "),
         ("delay_ms = 40", "delay_ms = -40", r"link\.edge-cloud\.delay_ms: .*; got -40"),
         ("jitter_ms = 1.5", "jitter_ms = -1", r"link\.device-edge\.jitter_ms: .*; got -1"),
-        ("[link.edge-cloud]", "[link.edge-moon]", r"link\.edge-cloud: missing\n.*link\.edge-moon: unknown key"),
+        ("[link.edge-cloud]", "[link.edge-moon]", r"link\.edge-cloud: missing; link\.edge-moon: unknown key"),
         (
             'cloud = "box"',
             'cloud = "bax"',
             r"site\.cloud: there is no \[machine\.bax\]; defined are: box, pi, spare",
         ),
         ('cloud = "box"', 'cloud = "box"\nfog = "box"', r"site\.fog: unknown key"),
-        ("[site]", "[sites]", r"site: missing\n.*sites: unknown key"),
-        ("[site]", "[site", "is not TOML: .*line 2"),
-        ("speed = 0.1", f"speed = 1{'0' * 5000}", "is not TOML"),
-        ("speed = 0.1", f"speed = {'[' * 100_000}", "is not TOML"),
+        ("[site]", "[sites]", r"site: missing; .*sites: unknown key"),
+        ("[site]", "[site", "not a readable TOML file: .*line 2"),
+        ("speed = 0.1", f"speed = 1{'0' * 5000}", "not a readable TOML file"),
+        ("speed = 0.1", f"speed = {'[' * 100_000}", "not a readable TOML file"),
     ],
 )
 def test_a_bad_file_names_the_key(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -108,9 +108,9 @@ def test_a_bad_file_names_the_key(tmp_path: Path, old: str, new: str, message: s
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"none\.toml: cannot be read: No such file"):
+    with pytest.raises(NotFoundError, match=r"none\.toml: no such file"):
         load_site(tmp_path / "none.toml")
-    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+    with pytest.raises(ConfigError, match="not a readable TOML file: .*Is a directory"):
         load_site(tmp_path)
     path = tmp_path / "latin.toml"
     path.write_bytes(b'[site]\ndevice = "\xfc"\n')

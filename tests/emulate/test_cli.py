@@ -16,12 +16,11 @@ from splitnet.config import format_address, parse_address
 from tests.emulate.peers import TIMEOUT_S, connect, echo, receive, receive_all, serving
 
 ROOT = Path(__file__).parents[2]
-PROGRAM = "import typer; from splitnet.cli.emulate import emulate; typer.run(emulate)"
 
 
 @contextmanager
 def emulating(*options: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-W", "error::ResourceWarning", "-c", PROGRAM, *options]
+    command = [sys.executable, "-W", "error::ResourceWarning", "-m", "splitnet", "emulate", *options]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process
@@ -86,5 +85,5 @@ def test_a_bad_value_is_one_clear_line(wrong: list[str], message: str) -> None:
     assert process.returncode in (2, 3)
     assert out == ""
     assert len(err.splitlines()) == 1
-    assert err.startswith("splitnet emulate: ")
+    assert err.startswith("splitnet: ")
     assert message in err

@@ -1,0 +1,166 @@
+"""Both ends of a link, and a data plane between them that does as the test says."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import closing, contextmanager
+from typing import Any
+
+import grpc
+import numpy as np
+
+from splitnet.deadline import Deadline
+from splitnet.errors import NotFoundError
+from splitnet.link import StreamClient, TierServer
+from splitnet.protocol import (
+    MODEL_INFER,
+    MODEL_STREAM_INFER,
+    InferRequest,
+    InferResponse,
+    ModelMetadata,
+    ServerMetadata,
+    StreamResponse,
+    decode_response,
+    decode_stream_response,
+)
+
+TIMEOUT_S = 20.0
+MAX_MESSAGE_BYTES = 1 << 20
+Address = tuple[str, int]
+Held = tuple[InferRequest, Deadline, "Future[InferResponse]"]
+
+
+class Plane:
+    """A data plane that hands every request to the test, or to `answer`."""
+
+    def __init__(self, answer: Callable[[InferRequest], InferResponse] | None = None) -> None:
+        self.held: queue.SimpleQueue[Held] = queue.SimpleQueue()
+        self._answer = answer
+
+    def ready(self) -> bool:
+        return True
+
+    def server_metadata(self) -> ServerMetadata:
+        return ServerMetadata("plane", "1")
+
+    def model_ready(self, name: str, version: str) -> bool:
+        return (name, version) == ("m", "1")
+
+    def model_metadata(self, name: str, version: str) -> ModelMetadata:
+        raise NotFoundError(f"model {name!r} {version!r} is not served here")
+
+    def infer(self, request: InferRequest, deadline: Deadline) -> "Future[InferResponse]":
+        future: Future[InferResponse] = Future()
+        if self._answer is None:
+            self.held.put((request, deadline, future))
+        else:
+            future.set_result(self._answer(request))
+        return future
+
+    def next(self) -> Held:
+        """Return the next request that came, its deadline, and the future that answers it."""
+        return self.held.get(timeout=TIMEOUT_S)
+
+
+def ask(value: float = 0.0, **fields: Any) -> InferRequest:
+    return InferRequest("m", {"x": np.array([value])}, **fields)
+
+
+def echo(request: InferRequest) -> InferResponse:
+    return InferResponse(request.model_name, request.tensors, "1", request.id)
+
+
+def raises(error: Exception) -> Callable[[InferRequest], InferResponse]:
+    """Return an answer that fails."""
+
+    def answer(_: InferRequest) -> InferResponse:
+        raise error
+
+    return answer
+
+
+def value_of(future: "Future[InferResponse]") -> float:
+    """Return what came back."""
+    return float(future.result(TIMEOUT_S).tensors["x"][0])
+
+
+def started(plane: Plane, *, listen: Address = ("127.0.0.1", 0), **limits: Any) -> TierServer:
+    defaults: dict[str, Any] = {
+        "max_message_bytes": MAX_MESSAGE_BYTES,
+        "default_deadline_ms": TIMEOUT_S * 1e3,
+        "max_streams": 4,
+        "max_in_flight": 64,
+    }
+    server = TierServer(plane, listen=listen, **(defaults | limits))
+    server.start()
+    return server
+
+
+@contextmanager
+def serving(plane: Plane, **limits: Any) -> Iterator[TierServer]:
+    server = started(plane, **limits)
+    try:
+        yield server
+    finally:
+        server.stop(0.0)
+
+
+@contextmanager
+def linked(address: Address, *, window: int = 64, max_message_bytes: int = MAX_MESSAGE_BYTES) -> Iterator[StreamClient]:
+    with closing(StreamClient(address, max_message_bytes=max_message_bytes, window=window)) as client:
+        yield client
+
+
+def soon() -> Deadline:
+    """A deadline that no test should meet."""
+    return Deadline.after_ms(TIMEOUT_S * 1e3)
+
+
+@contextmanager
+def dialled(address: Address) -> Iterator[grpc.Channel]:
+    """A bare gRPC channel, on which any bytes can be sent."""
+    options = [("grpc.max_send_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
+    with grpc.insecure_channel(f"{address[0]}:{address[1]}", options=options) as channel:
+        yield channel
+
+
+def call(channel: grpc.Channel, message: bytes, *, timeout_s: float = TIMEOUT_S) -> InferResponse:
+    """Call ModelInfer with any bytes."""
+    reply: bytes = channel.unary_unary(MODEL_INFER.path)(message, timeout=timeout_s, wait_for_ready=True)
+    return decode_response(reply)
+
+
+class Conversation:
+    """ModelStreamInfer with any bytes: send when you like, receive what has come."""
+
+    def __init__(self, channel: grpc.Channel, *, timeout_s: float = TIMEOUT_S) -> None:
+        self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self.taken = 0
+        self._changed = threading.Condition()
+        self.call: Any = channel.stream_stream(MODEL_STREAM_INFER.path)(
+            self._messages(), timeout=timeout_s, wait_for_ready=True
+        )
+
+    def _messages(self) -> Iterator[bytes]:
+        while (message := self._outbox.get()) is not None:
+            with self._changed:
+                self.taken += 1
+                self._changed.notify_all()
+            yield message
+
+    def takes(self, count: int, *, within_s: float) -> bool:
+        """Whether gRPC takes so many messages from us in time: it stops when the server stops reading."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.taken >= count, within_s)
+
+    def send(self, message: bytes) -> None:
+        self._outbox.put(message)
+
+    def receive(self) -> StreamResponse:
+        """Return the next response; raises grpc.RpcError or StopIteration at the stream's end."""
+        return decode_stream_response(next(self.call))
+
+    def end(self) -> None:
+        """Say that nothing more comes."""
+        self._outbox.put(None)

@@ -1,0 +1,195 @@
+"""StreamClient against TierServer: many in flight, bounded, and every request ends, whatever the other side does."""
+
+import socket
+import time
+import tracemalloc
+from concurrent.futures import Future
+
+import grpc
+import numpy as np
+import pytest
+
+from splitnet.deadline import Deadline
+from splitnet.errors import (
+    ConfigError,
+    DeadlineExceededError,
+    InvalidArgumentError,
+    ModelError,
+    NotFoundError,
+    OperatorError,
+    OverloadedError,
+    PeerProtocolError,
+    SplitNetError,
+    UnavailableError,
+)
+from splitnet.link import StreamClient
+from splitnet.protocol import InferRequest, InferResponse
+from tests.link.peers import MAX_MESSAGE_BYTES, TIMEOUT_S, Plane, ask, echo, linked, raises, serving, soon, started, value_of
+from tests.programs.processes import eventually
+
+
+def test_answers_find_their_requests_in_any_order() -> None:
+    plane = Plane()
+    with serving(plane) as server, linked(server.address) as client:
+        futures = [client.infer(ask(value, id="mine"), soon()) for value in range(5)]
+        held = [plane.next() for _ in futures]
+        assert [request.tensors["x"][0] for request, _, _ in held] == [0, 1, 2, 3, 4]
+        for request, _, answer in reversed(held):
+            assert not futures[int(request.tensors["x"][0])].done()
+            answer.set_result(echo(request))
+            assert value_of(futures[int(request.tensors["x"][0])]) == request.tensors["x"][0]
+
+
+def test_the_window_bounds_what_is_in_flight() -> None:
+    plane = Plane()
+    with serving(plane) as server, linked(server.address, window=2) as client:
+        first, _ = client.infer(ask(1), soon()), client.infer(ask(2), soon())
+        with pytest.raises(OverloadedError, match="2 requests are in flight to 127"):
+            client.infer(ask(3), soon())
+        request, _, answer = plane.next()
+        answer.set_result(echo(request))
+        assert value_of(first) == 1
+        client.infer(ask(4), soon())
+
+
+def test_a_deadline_ends_a_request_and_a_late_answer_is_nobodys() -> None:
+    plane = Plane()
+    with serving(plane) as server, linked(server.address, window=1) as client:
+        start_s = time.monotonic()
+        late = client.infer(ask(1), Deadline.after_ms(100))
+        with pytest.raises(DeadlineExceededError, match="no answer within the deadline"):
+            late.result(TIMEOUT_S)
+        assert 0.1 <= time.monotonic() - start_s < 0.25
+        request, _, answer = plane.next()
+        answer.set_result(echo(request))
+        second = client.infer(ask(2), soon())
+        request, _, answer = plane.next()
+        answer.set_result(echo(request))
+        assert value_of(second) == 2
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "text"),
+    [
+        (InvalidArgumentError("tensor 'x': wrong"), InvalidArgumentError, "tensor 'x': wrong"),
+        (NotFoundError("no such plan"), NotFoundError, "no such plan"),
+        (OverloadedError("full"), OverloadedError, "full"),
+        (UnavailableError("shutting down"), UnavailableError, "shutting down"),
+        (DeadlineExceededError("too late"), DeadlineExceededError, "too late"),
+        (ConfigError("/etc/secret.toml: no"), OperatorError, "its log says why"),
+        (ModelError("/opt/secret.onnx: no"), OperatorError, "its log says why"),
+        (SplitNetError("secret"), PeerProtocolError, "its log says why"),
+        (KeyError("secret"), PeerProtocolError, "its log says why"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_errors_cross_by_kind_and_tell_nothing_of_the_inside(
+    raised: Exception, kind: type[SplitNetError], text: str
+) -> None:
+    with serving(Plane(raises(raised))) as server, linked(server.address) as client:
+        error = client.infer(ask(), soon()).exception(TIMEOUT_S)
+    assert type(error) is kind
+    assert text in str(error)
+    assert "secret" not in str(error)
+
+
+def test_service_returns_when_the_server_does() -> None:
+    plane = Plane()
+    server = started(plane)
+    with linked(server.address) as client:
+        lost = client.infer(ask(1), soon())
+        plane.next()
+        server.stop(0.0)
+        assert isinstance(lost.exception(TIMEOUT_S), UnavailableError)
+        eventually(lambda: isinstance(_attempt(client), UnavailableError))
+        eventually(lambda: not client.connected)
+        with serving(Plane(echo), listen=server.address):
+            eventually(lambda: _attempt(client) is None, within_s=10)
+            assert client.connected
+
+
+def _attempt(client: StreamClient) -> BaseException | None:
+    try:
+        return client.infer(ask(), soon()).exception(TIMEOUT_S)
+    except UnavailableError as err:
+        return err
+
+
+def test_requests_before_the_first_connection_wait_for_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        address = reserved.getsockname()
+        with linked(address) as client:
+            early = client.infer(ask(5), soon())
+            accepted, _ = reserved.accept()
+            assert not early.done()
+            accepted.close()
+            reserved.close()
+            assert isinstance(early.exception(TIMEOUT_S), UnavailableError)
+
+
+def test_nobody_there_is_said_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        address = reserved.getsockname()
+    with linked(address) as client:
+        start_s = time.monotonic()
+        assert isinstance(_attempt(client), UnavailableError)
+        assert time.monotonic() - start_s < 2.0
+        assert not client.connected
+
+
+def test_a_silent_peer_costs_the_deadline_and_no_memory() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, linked(silent.getsockname(), window=2) as client:
+        big = InferRequest("m", {"x": np.zeros(MAX_MESSAGE_BYTES // 2, np.uint8)})
+        tracemalloc.start()
+        try:
+            for _ in range(40):
+                error = client.infer(big, Deadline.after_ms(5)).exception(TIMEOUT_S)
+                assert isinstance(error, DeadlineExceededError)
+            held_bytes, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert held_bytes < 8 * MAX_MESSAGE_BYTES // 2
+
+
+def test_a_message_too_large_is_refused_before_it_breaks_the_stream() -> None:
+    plane = Plane()
+    with serving(plane) as server, linked(server.address) as client:
+        other = client.infer(ask(1), soon())
+        request, _, answer = plane.next()
+        with pytest.raises(InvalidArgumentError, match=rf"at most {MAX_MESSAGE_BYTES}"):
+            client.infer(InferRequest("m", {"x": np.zeros(MAX_MESSAGE_BYTES, np.uint8)}), soon())
+        answer.set_result(echo(request))
+        assert value_of(other) == 1
+
+
+def test_an_answer_too_large_fails_alone() -> None:
+    plane = Plane()
+    with serving(plane) as server, linked(server.address) as client:
+        large, other = client.infer(ask(1), soon()), client.infer(ask(2), soon())
+        (request, _, answer), (other_request, _, other_answer) = plane.next(), plane.next()
+        answer.set_result(InferResponse("m", {"x": np.zeros(MAX_MESSAGE_BYTES, np.uint8)}, "1", request.id))
+        assert isinstance(large.exception(TIMEOUT_S), OverloadedError)
+        other_answer.set_result(echo(other_request))
+        assert value_of(other) == 2
+
+
+def test_a_drained_server_answers_what_it_has_and_takes_nothing_new() -> None:
+    plane = Plane()
+    server = started(plane)
+    with linked(server.address) as client:
+        last = client.infer(ask(1), soon())
+        request, _, answer = plane.next()
+        stopping = _in_thread(lambda: server.stop(TIMEOUT_S))
+        eventually(lambda: _refused(client))
+        assert not stopping.done()
+        answer.set_result(echo(request))
+        assert value_of(last) == 1
+        stopping.result(TIMEOUT_S)
+
+
+def _refused(client: StreamClient) -> bool:
+    try:
+        error = client.infer(ask(2), Deadline.after_ms(200)).exception(TIMEOUT_S)
+    except UnavailableError:
+        return True
+    return isinstance(error, UnavailableError)

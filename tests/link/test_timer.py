@@ -1,0 +1,74 @@
+"""DeadlineTimer: callbacks come when they are due, whatever else is asked or goes wrong."""
+
+import logging
+import queue
+import time
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from splitnet.deadline import Deadline
+from splitnet.link.timer import DeadlineTimer
+
+Calls = queue.SimpleQueue[int]
+TIMEOUT_S = 20.0
+
+
+@pytest.fixture
+def timer() -> Iterator[DeadlineTimer]:
+    with closing(DeadlineTimer("test-timer")) as made:
+        yield made
+
+
+@given(waits_ms=st.lists(st.integers(-5, 20), min_size=1, max_size=20, unique=True))
+def test_callbacks_come_in_the_order_of_their_deadlines(waits_ms: list[int]) -> None:
+    calls: Calls = queue.SimpleQueue()
+    with closing(DeadlineTimer("test-timer")) as timer:
+        start = Deadline.after_ms(30)
+        for wait_ms in waits_ms:
+            timer.call_at(Deadline(start.at_s + wait_ms / 1e3), lambda wait_ms=wait_ms: calls.put(wait_ms))
+        assert [calls.get(timeout=TIMEOUT_S) for _ in waits_ms] == sorted(waits_ms)
+        assert time.monotonic() >= start.at_s + max(waits_ms) / 1e3
+
+
+def test_an_earlier_deadline_overtakes_one_that_is_waited_for(timer: DeadlineTimer) -> None:
+    calls: Calls = queue.SimpleQueue()
+    timer.call_at(Deadline.after_ms(60_000), lambda: calls.put(2))
+    timer.call_at(Deadline.after_ms(5), lambda: calls.put(1))
+    assert calls.get(timeout=TIMEOUT_S) == 1
+    assert calls.empty()
+
+
+def test_a_callback_that_fails_is_logged_and_the_next_one_comes(
+    timer: DeadlineTimer, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls: Calls = queue.SimpleQueue()
+
+    def fail() -> None:
+        raise LookupError("no such thing")
+
+    with caplog.at_level(logging.ERROR):
+        timer.call_at(Deadline.after_ms(0), fail)
+        timer.call_at(Deadline.after_ms(1), lambda: calls.put(1))
+        assert calls.get(timeout=TIMEOUT_S) == 1
+    assert "no such thing" in caplog.text
+
+
+def test_a_deadline_at_the_end_of_time_does_not_stop_the_others(timer: DeadlineTimer) -> None:
+    calls: Calls = queue.SimpleQueue()
+    timer.call_at(Deadline(float("inf")), lambda: calls.put(2))
+    timer.call_at(Deadline.after_ms(5), lambda: calls.put(1))
+    assert calls.get(timeout=TIMEOUT_S) == 1
+
+
+def test_closing_drops_what_is_not_due() -> None:
+    calls: Calls = queue.SimpleQueue()
+    timer = DeadlineTimer("test-timer")
+    timer.call_at(Deadline.after_ms(60_000), lambda: calls.put(1))
+    start_s = time.monotonic()
+    timer.close()
+    assert time.monotonic() - start_s < 2.0
+    assert calls.empty()
