@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from splitnet.package.manifest import TIERS, ExitEntry, Manifest, SegmentEntry, TensorEntry, WireEntry
+from splitnet.tensors import BATCH
 
 
 def disagreements(manifest: Manifest) -> list[str]:
@@ -66,11 +67,8 @@ def _missing(wanted: tuple[TensorEntry, ...], at_hand: dict[str, TensorEntry], w
         there = at_hand.get(entry.name)
         if there is None:
             yield f"{where} {entry.name!r} is made by nothing below it; at hand are {sorted(at_hand)}"
-        elif (there.dtype, there.shape) != (entry.dtype, entry.shape):
-            yield (
-                f"{where} {entry.name!r} is {entry.dtype}{list(entry.shape)} "
-                f"but is made as {there.dtype}{list(there.shape)}"
-            )
+        elif _kind(there) != _kind(entry):
+            yield (f"{where} {entry.name!r} is {_kind(entry)} but is made as {_kind(there)}")
 
 
 def _exits(manifest: Manifest) -> Iterator[str]:
@@ -95,5 +93,22 @@ def _exit_tensors(index: int, entry: ExitEntry, segment: SegmentEntry, manifest:
         if tensor not in made:
             yield f"exits[{index}]: tensor {tensor!r} is not an output of segment {segment.id!r}"
     for answer, tensor in entry.outputs.items():
-        if answer in answers and tensor in made and made[tensor].dtype != answers[answer].dtype:
-            yield f"exits[{index}].outputs: {tensor!r} has another element type than {answer!r}"
+        if answer in answers and tensor in made and _kind(made[tensor]) != _kind(answers[answer]):
+            yield (
+                f"exits[{index}].outputs: {tensor!r} is {_kind(made[tensor])} "
+                f"but stands for {answer!r}, which is {_kind(answers[answer])}"
+            )
+    confidence = made.get(entry.confidence)
+    if confidence is not None and not _is_one_number_a_sample(confidence):
+        yield (
+            f"exits[{index}].confidence: {entry.confidence!r} is {_kind(confidence)}; "
+            "expected one floating-point number a sample"
+        )
+
+
+def _is_one_number_a_sample(entry: TensorEntry) -> bool:
+    return entry.dtype.startswith("float") and all(size in (BATCH, 1) for size in entry.shape)
+
+
+def _kind(entry: TensorEntry) -> str:
+    return f"{entry.dtype}{list(entry.shape)}"

@@ -34,9 +34,7 @@ class TensorEntry(Frozen):
 
     name: Name
     dtype: str
-    shape: Annotated[
-        tuple[Annotated[int, Field(ge=0, le=2**31)] | Literal["batch"], ...], Field(max_length=32)
-    ]
+    shape: Annotated[tuple[Annotated[int, Field(ge=0, le=2**31)] | Literal["batch"], ...], Field(max_length=32)]
 
     @model_validator(mode="after")
     def _is_a_spec(self) -> Self:

@@ -38,8 +38,8 @@ class Package:
                     f"{path}: {size} bytes, but the manifest says {segment.size_bytes}; copy the package again"
                 )
             content = path.read_bytes()
-        except OSError as err:
-            raise PackageError(f"{path}: cannot be read: {err.strerror}; copy the package again") from err
+        except (OSError, RuntimeError) as err:  # RuntimeError: pathlib's word for links in a circle
+            raise PackageError(f"{path}: cannot be read: {err}; copy the package again") from err
         digest = hashlib.sha256(content).hexdigest()
         if digest != segment.sha256:
             raise PackageError(
@@ -62,9 +62,7 @@ def read_manifest(path: Path) -> Manifest:
     """
     file = path / MANIFEST
     if not file.is_file():
-        raise NotFoundError(
-            f"{path}: not a package (it holds no {MANIFEST}); make one with `splitnet partition`"
-        )
+        raise NotFoundError(f"{path}: not a package (it holds no {MANIFEST}); make one with `splitnet partition`")
     try:
         size = file.stat().st_size
         if size > MAX_MANIFEST_BYTES:

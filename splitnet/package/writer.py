@@ -23,6 +23,8 @@ def write_package(path: Path, manifest: Manifest, files: Mapping[str, bytes]) ->
     check_target(path)
     if wrong := disagreements(manifest):
         raise PackageError(f"{path}: {'; '.join(wrong)}")
+    if files.keys() != (named := {segment.file for segment in manifest.segments}):
+        raise PackageError(f"{path}: files {sorted(files)} are not those that the manifest names, {sorted(named)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -47,7 +49,7 @@ def check_target(path: Path) -> None:
     Raises:
         PackageError: it is a file, or a directory without a manifest that is not empty.
     """
-    if path.is_symlink() or path.is_file():
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
         raise PackageError(f"{path}: is a file; a package is a directory: choose another name")
     if path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).is_file():
         raise PackageError(f"{path}: is a directory that is no package; choose another name or remove it")

@@ -3,7 +3,7 @@
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from splitnet.link import StreamClient, TierServer
 from splitnet.protocol import (
     MODEL_INFER,
     MODEL_STREAM_INFER,
+    SERVICE_NAME,
     InferRequest,
     InferResponse,
     ModelMetadata,
@@ -110,6 +111,36 @@ def serving(plane: Plane, **limits: Any) -> Iterator[TierServer]:
 def linked(address: Address, *, window: int = 64, max_message_bytes: int = MAX_MESSAGE_BYTES) -> Iterator[StreamClient]:
     with closing(StreamClient(address, max_message_bytes=max_message_bytes, window=window)) as client:
         yield client
+
+
+def in_thread(work: Callable[[], None]) -> "Future[None]":
+    """Run `work` in a thread, and promise its end."""
+    ended: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            ended.set_result(work())
+        except BaseException as err:  # noqa: BLE001  (raised again where the future is read)
+            ended.set_exception(err)
+
+    threading.Thread(target=run, daemon=True).start()
+    return ended
+
+
+@contextmanager
+def foreign(talk: Callable[[Iterator[bytes]], Iterator[bytes]]) -> Iterator[Address]:
+    """A server of somebody else, which answers each stream as `talk` does."""
+    handler = grpc.stream_stream_rpc_method_handler(lambda messages, _: talk(messages))
+    with ThreadPoolExecutor(4) as workers:
+        server = grpc.server(workers)
+        methods = {MODEL_STREAM_INFER.name: handler}
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE_NAME, methods),))
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        try:
+            yield ("127.0.0.1", port)
+        finally:
+            server.stop(None).wait(TIMEOUT_S)
 
 
 def soon() -> Deadline:

@@ -3,9 +3,8 @@
 import socket
 import time
 import tracemalloc
-from concurrent.futures import Future
+from collections.abc import Iterator
 
-import grpc
 import numpy as np
 import pytest
 
@@ -23,8 +22,28 @@ from splitnet.errors import (
     UnavailableError,
 )
 from splitnet.link import StreamClient
-from splitnet.protocol import InferRequest, InferResponse
-from tests.link.peers import MAX_MESSAGE_BYTES, TIMEOUT_S, Plane, ask, echo, linked, raises, serving, soon, started, value_of
+from splitnet.protocol import (
+    InferRequest,
+    InferResponse,
+    StreamResponse,
+    decode_request,
+    encode_stream_response,
+)
+from tests.link.peers import (
+    MAX_MESSAGE_BYTES,
+    TIMEOUT_S,
+    Plane,
+    ask,
+    echo,
+    foreign,
+    in_thread,
+    linked,
+    raises,
+    serving,
+    soon,
+    started,
+    value_of,
+)
 from tests.programs.processes import eventually
 
 
@@ -179,7 +198,7 @@ def test_a_drained_server_answers_what_it_has_and_takes_nothing_new() -> None:
     with linked(server.address) as client:
         last = client.infer(ask(1), soon())
         request, _, answer = plane.next()
-        stopping = _in_thread(lambda: server.stop(TIMEOUT_S))
+        stopping = in_thread(lambda: server.stop(TIMEOUT_S))
         eventually(lambda: _refused(client))
         assert not stopping.done()
         answer.set_result(echo(request))
@@ -193,3 +212,43 @@ def _refused(client: StreamClient) -> bool:
     except UnavailableError:
         return True
     return isinstance(error, UnavailableError)
+
+
+def test_closing_fails_what_is_in_flight_and_refuses_more() -> None:
+    plane = Plane()
+    with serving(plane) as server:
+        with linked(server.address) as client:
+            lost = client.infer(ask(1), soon())
+            plane.next()
+        assert isinstance(lost.exception(0), UnavailableError)
+        with pytest.raises(UnavailableError, match="closed"):
+            client.infer(ask(2), soon())
+
+
+def test_a_peer_that_talks_nonsense_is_asked_anew_on_another_stream() -> None:
+    streams: list[int] = []
+
+    def talk(messages: Iterator[bytes]) -> Iterator[bytes]:
+        streams.append(1)
+        for message in messages:
+            if len(streams) == 1:
+                yield b"\xff nonsense"
+                return
+            yield encode_stream_response(StreamResponse(echo(decode_request(message))))
+
+    with foreign(talk) as address, linked(address) as client:
+        error = client.infer(ask(1), soon()).exception(TIMEOUT_S)
+        assert isinstance(error, UnavailableError)
+        assert "the peer's answer" in str(error)
+        assert value_of(client.infer(ask(2), soon())) == 2
+
+
+def test_answers_to_nobody_are_passed_over() -> None:
+    def talk(messages: Iterator[bytes]) -> Iterator[bytes]:
+        for message in messages:
+            request = decode_request(message)
+            for request_id in ("", "0", "x", request.id, request.id):
+                yield encode_stream_response(StreamResponse(InferResponse("m", request.tensors, id=request_id)))
+
+    with foreign(talk) as address, linked(address) as client:
+        assert [value_of(client.infer(ask(value), soon())) for value in range(3)] == [0, 1, 2]

@@ -1,0 +1,203 @@
+"""What the benchmarks share: options, interleaved timing, medians, and the packages that they run."""
+
+import argparse
+import json
+import signal
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from onnx import TensorProto, helper
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from splitnet.cost import default_site
+from splitnet.deadline import Deadline
+from splitnet.link import StreamClient
+from splitnet.package import Package, open_package
+from splitnet.partition import PartitionOptions, partition
+from splitnet.protocol import InferRequest, InferResponse
+from splitnet.runtime import Segment
+from splitnet.samples import Samples, read_samples
+from splitnet.tensors import Tensors
+from splitnet.tier.parameters import request_parameters
+
+SEED = 0
+MAX_MESSAGE_BYTES = 64 * 2**20
+KILOBYTE = 1024
+#: Far beyond any answer here: nothing is to be answered by a fallback.
+DEADLINE_MS = 30_000.0
+
+_EXAMPLE = Path(__file__).parents[1] / "examples" / "pcb_inspection"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command line: how long to measure, and whether to print one JSON object."""
+
+    seconds: float
+    json_output: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One result; `goal` as people read it, such as "<= 0.40"."""
+
+    name: str
+    value: float
+    goal: str = ""
+
+
+def read_options(description: str | None, *, seconds: float) -> Options:
+    """Read the command line, and let SIGTERM end the program in order, so that no process is left behind."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--seconds", type=float, default=seconds, metavar="N", help="measure for so long")
+    parser.add_argument("--json", action="store_true", dest="json_output", help="print one JSON object")
+    values = parser.parse_args()
+    if not 0.1 <= values.seconds <= 600:
+        parser.error("--seconds: expected 0.1 to 600")
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    return Options(values.seconds, values.json_output)
+
+
+def show(title: str, figures: Sequence[Figure], options: Options) -> None:
+    """Print the figures as a table, or as a JSON object by name."""
+    if options.json_output:
+        print(json.dumps({figure.name: round(figure.value, 4) for figure in figures}))
+        return
+    table = Table("figure", "value", "goal", title=title)
+    for figure in figures:
+        table.add_row(figure.name, f"{figure.value:,.3f}", figure.goal)
+    Console().print(table)
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the median."""
+    return statistics.median(values)
+
+
+def timed_ms(call: Callable[[], object]) -> float:
+    """Call once and return how long that took, milliseconds."""
+    start = time.perf_counter()
+    call()
+    return (time.perf_counter() - start) * 1e3
+
+
+def interleave(
+    calls: Mapping[str, Callable[[], object]], *, seconds: float, block: int
+) -> dict[str, list[float]]:
+    """Time `calls` in turns of `block` calls each for about `seconds`, after one turn that does not count.
+
+    The machine's noise then falls on all of them alike; who begins changes from round to round.
+
+    Returns:
+        Milliseconds of each call, by name.
+    """
+    taken: dict[str, list[float]] = {name: [] for name in calls}
+    for call in calls.values():
+        for _ in range(block):
+            call()
+    order = list(calls)
+    for _ in rounds(seconds):
+        for name in order:
+            taken[name] += [timed_ms(calls[name]) for _ in range(block)]
+        order = order[1:] + order[:1]
+    return taken
+
+
+def rounds(seconds: float) -> Iterator[int]:
+    """Count rounds until `seconds` have passed, with a progress bar on a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("measure", total=seconds)
+        start, count = time.perf_counter(), 0
+        while (passed := time.perf_counter() - start) < seconds:
+            progress.update(task, completed=passed)
+            yield count
+            count += 1
+
+
+def example_package(folder: Path) -> Package:
+    """Cut the example after its first two stages, u8 on both wires, exits off: every tile crosses three tiers."""
+    options = PartitionOptions(
+        model=_EXAMPLE / "model.onnx",
+        output=folder / "example.split",
+        site=default_site(),
+        name="pcb",
+        calibration=_EXAMPLE / "calibration.npz",
+        codec="u8",
+        use_exits=False,
+        cuts=(("boundary1",), ("boundary2",)),
+        profile_s=0.2,
+        seed=SEED,
+    )
+    return partition(options).package
+
+
+def example_tiles(package: Package) -> Samples:
+    """Return the example's test tiles."""
+    specs = tuple(entry.to_spec() for entry in package.manifest.model.inputs)
+    return read_samples(_EXAMPLE / "tiles" / "test.npz", specs)
+
+
+def load_segments(package: Package) -> list[Segment]:
+    """Load the package's segments into this process, lowest tier first."""
+    return [Segment(package.read_segment(entry), name=entry.id) for entry in package.manifest.segments]
+
+
+def identity_package(folder: Path, size_bytes: int) -> Package:
+    """Package a model that answers `y` with its input `x`, uint8 [batch, size_bytes], all of it in the cloud."""
+    path = folder / f"identity_{size_bytes}.onnx"
+    x, y = (helper.make_tensor_value_info(name, TensorProto.UINT8, ["batch", size_bytes]) for name in "xy")
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "identity", [x], [y])
+    path.write_bytes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    )
+    output = folder / f"identity_{size_bytes}.split"
+    options = PartitionOptions(path, output, default_site(), name="identity", place="all-cloud", codec="none")
+    return open_package(partition(options).package.path)
+
+
+def random_bytes(size_bytes: int) -> Tensors:
+    """Return the input of `identity_package`."""
+    rng = np.random.default_rng(SEED)
+    return {"x": rng.integers(0, 256, (1, size_bytes), dtype=np.uint8)}
+
+
+class Hop:
+    """One link to a cloud tier, used as the tier below uses it, one request in flight."""
+
+    def __init__(self, package: Package, address: tuple[str, int]) -> None:
+        self._link = StreamClient(address, max_message_bytes=MAX_MESSAGE_BYTES, window=4)
+        self._manifest = package.manifest
+
+    def round_trip(self, tensors: Tensors) -> InferResponse:
+        """Send `tensors` to the cloud's segment and wait for the answer."""
+        deadline = Deadline.after_ms(DEADLINE_MS)
+        model = self._manifest.model
+        parameters = request_parameters(self._manifest.plan.id, deadline)
+        request = InferRequest(f"{model.name}.cloud", tensors, str(model.version), parameters=parameters)
+        return self._link.infer(request, deadline).result()
+
+    def close(self) -> None:
+        """End the link."""
+        self._link.close()
+
+
+@contextmanager
+def checked_hop(package: Package, address: tuple[str, int], tensors: Tensors) -> Iterator[Hop]:
+    """Open a hop and make sure that the identity comes back through it."""
+    hop = Hop(package, address)
+    try:
+        answer = hop.round_trip(tensors)
+        assert np.array_equal(answer.tensors["y"], tensors["x"])
+        yield hop
+    finally:
+        hop.close()

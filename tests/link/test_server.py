@@ -1,0 +1,226 @@
+"""TierServer: each bound holds, bad bytes get an answer, and it ends in order."""
+
+import time
+
+import grpc
+import numpy as np
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from splitnet.errors import ConfigError, ModelError, NotFoundError, SplitNetError
+from splitnet.link import TierServer
+from splitnet.link.status import STATUS_PARAMETER
+from splitnet.protocol import (
+    MODEL_METADATA,
+    MODEL_READY,
+    SERVER_LIVE,
+    InferResponse,
+    ModelName,
+    encode_request,
+)
+from tests.link.peers import (
+    TIMEOUT_S,
+    Address,
+    Conversation,
+    Plane,
+    ask,
+    call,
+    dialled,
+    echo,
+    in_thread,
+    raises,
+    serving,
+    started,
+)
+
+GARBAGE = b"\x0a\xff nonsense"
+
+
+def refused(channel: grpc.Channel, message: bytes) -> tuple[str, str]:
+    """Return the status and text with which ModelInfer refuses `message`."""
+    with pytest.raises(grpc.RpcError) as caught:
+        call(channel, message)
+    return caught.value.code().name, caught.value.details() or ""
+
+
+def test_an_address_in_use_is_the_operators_to_mend() -> None:
+    with serving(Plane()) as server, pytest.raises(ConfigError, match=rf"cannot listen on 127.0.0.1:{server.address[1]}"):
+        started(Plane(), listen=server.address)
+
+
+def test_streams_are_bounded_and_leave_room_for_calls() -> None:
+    with serving(Plane(echo), max_streams=2) as server, dialled(server.address) as channel:
+        talks = [Conversation(channel) for _ in range(2)]
+        for talk in talks:
+            talk.send(encode_request(ask(1)))
+            assert talk.receive().response.tensors["x"][0] == 1
+        with pytest.raises(grpc.RpcError) as caught:
+            Conversation(channel).receive()
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "2 streams" in (caught.value.details() or "")
+        assert call(channel, encode_request(ask(2))).tensors["x"][0] == 2
+        talks[0].end()
+        with pytest.raises(StopIteration):
+            talks[0].receive()
+        again = Conversation(channel)
+        again.send(encode_request(ask(3)))
+        assert again.receive().response.tensors["x"][0] == 3
+
+
+def test_requests_of_a_stream_are_bounded() -> None:
+    plane = Plane()
+    with serving(plane, max_in_flight=2) as server, dialled(server.address) as channel:
+        talk = Conversation(channel)
+        for name in "abc":
+            talk.send(encode_request(ask(id=name)))
+        refusal = talk.receive()
+        assert refusal.response.id == "c"
+        assert refusal.response.parameters[STATUS_PARAMETER] == "RESOURCE_EXHAUSTED"
+        assert "2 requests of this stream are unanswered" in refusal.error_message
+        request, _, answer = plane.next()
+        answer.set_result(echo(request))
+        assert talk.receive().response.id == "a"
+        talk.send(encode_request(ask(id="d")))
+        request, _, answer = plane.next()
+        assert plane.next()[0].id == "d"
+
+
+def test_a_client_that_never_reads_is_not_read_from_for_ever() -> None:
+    answer = InferResponse("m", {"x": np.zeros(500_000, np.uint8)}, "1")
+    count = 200
+    with serving(Plane(lambda _: answer), max_in_flight=4) as server, dialled(server.address) as channel:
+        talk = Conversation(channel)
+        question = encode_request(ask(1))
+        padded = question + b"\x1a\xd0\x86\x03" + b"i" * 50_000  # an id of 50,000 characters
+        for _ in range(count):
+            talk.send(padded)
+        assert talk.takes(5, within_s=TIMEOUT_S)
+        assert not talk.takes(count, within_s=1.0)
+        talk.end()
+        assert sum(1 for _ in talk.call) == count
+
+
+def test_garbage_on_a_stream_is_answered_and_the_stream_lives_on() -> None:
+    with serving(Plane(echo)) as server, dialled(server.address) as channel:
+        talk = Conversation(channel)
+        for message in (GARBAGE, b"", GARBAGE):
+            talk.send(message)
+        talk.send(encode_request(ask(7, id="good")))
+        answers = [talk.receive() for _ in range(4)]
+    assert [answer.response.parameters.get(STATUS_PARAMETER) for answer in answers] == [
+        "INVALID_ARGUMENT",
+        None,
+        "INVALID_ARGUMENT",
+        None,
+    ]
+    assert answers[3].response.id == "good"
+
+
+def test_garbage_in_a_call_is_the_callers_fault() -> None:
+    with serving(Plane(echo)) as server, dialled(server.address) as channel:
+        assert refused(channel, GARBAGE)[0] == "INVALID_ARGUMENT"
+
+
+@pytest.mark.parametrize(
+    ("raised", "status"),
+    [
+        (NotFoundError("no such model"), "NOT_FOUND"),
+        (ModelError("/opt/secret"), "FAILED_PRECONDITION"),
+        (SplitNetError("/opt/secret"), "INTERNAL"),
+        (KeyError("secret"), "INTERNAL"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_errors_of_a_call_are_statuses_that_tell_nothing_of_the_inside(raised: Exception, status: str) -> None:
+    with serving(Plane(raises(raised))) as server, dialled(server.address) as channel:
+        found, text = refused(channel, encode_request(ask()))
+    assert found == status
+    assert "secret" not in text
+
+
+@pytest.mark.parametrize("character", ["x", "\N{SNOWMAN}", "\N{PILE OF POO}", "\n"])
+def test_a_status_arrives_however_much_there_is_to_say(character: str) -> None:
+    with serving(Plane(raises(NotFoundError(character * 100_000)))) as server, dialled(server.address) as channel:
+        status, text = refused(channel, encode_request(ask()))
+    assert status == "NOT_FOUND"
+    assert text.startswith(character * 100)
+
+
+def test_a_call_without_an_answer_ends_at_the_tiers_own_limit() -> None:
+    with serving(Plane(), default_deadline_ms=100.0) as server, dialled(server.address) as channel:
+        start_s = time.monotonic()
+        assert refused(channel, encode_request(ask()))[0] == "DEADLINE_EXCEEDED"
+        assert time.monotonic() - start_s < 2.0
+
+
+def test_the_deadline_of_the_call_reaches_the_data_plane() -> None:
+    plane = Plane()
+    with serving(plane) as server, dialled(server.address) as channel:
+        with pytest.raises(grpc.RpcError):
+            call(channel, encode_request(ask()), timeout_s=0.5)
+        _, deadline, _ = plane.next()
+        assert deadline.remaining_s() < 0.5
+
+
+def test_the_small_calls_are_the_data_planes() -> None:
+    with serving(Plane()) as server, dialled(server.address) as channel:
+
+        def ready(name: str, version: str) -> bool:
+            message = MODEL_READY.encode_request(ModelName(name, version))
+            reply: bytes = channel.unary_unary(MODEL_READY.path)(message, timeout=TIMEOUT_S)
+            return MODEL_READY.decode_response(reply)
+
+        assert ready("m", "1")
+        assert not ready("m", "2")
+        assert channel.unary_unary(SERVER_LIVE.path)(b"", timeout=TIMEOUT_S) == SERVER_LIVE.encode_response(True)  # noqa: FBT003
+        with pytest.raises(grpc.RpcError, match="model 'q' '' is not served here") as caught:
+            channel.unary_unary(MODEL_METADATA.path)(
+                MODEL_METADATA.encode_request(ModelName("q")), timeout=TIMEOUT_S
+            )
+        assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+def test_stopping_tells_watchers_finishes_what_is_in_flight_and_does_not_wait_for_watchers() -> None:
+    plane = Plane()
+    server = started(plane)
+    with dialled(server.address) as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S)
+        assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+        reply = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer").future(
+            encode_request(ask(1)), timeout=TIMEOUT_S
+        )
+        talk = Conversation(channel)
+        talk.send(encode_request(ask(2)))
+        held = [plane.next(), plane.next()]
+        stopping = in_thread(lambda: server.stop(60.0))
+        assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert not stopping.done()
+        for request, _, answer in held:
+            answer.set_result(echo(request))
+        assert talk.receive().response.tensors["x"][0] == 2
+        assert reply.result(TIMEOUT_S)
+        stopping.result(5.0)
+
+
+def test_grace_ends_what_does_not() -> None:
+    plane = Plane()
+    server = started(plane)
+    with dialled(server.address) as channel:
+        talk = Conversation(channel)
+        talk.send(encode_request(ask(1)))
+        plane.next()
+        start_s = time.monotonic()
+        server.stop(0.2)
+        assert time.monotonic() - start_s < 2.0
+        with pytest.raises(grpc.RpcError):
+            talk.receive()
+
+
+def test_the_port_is_free_again_after_a_stop() -> None:
+    address: Address = ("127.0.0.1", 0)
+    for _ in range(3):
+        server: TierServer = started(Plane(echo), listen=address)
+        address = server.address
+        with dialled(address) as channel:
+            assert call(channel, encode_request(ask(3))).tensors["x"][0] == 3
+        server.stop(1.0)
