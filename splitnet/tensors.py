@@ -59,9 +59,7 @@ class TensorSpec:
             if isinstance(size, int) and size < 0:
                 raise InvalidArgumentError(f"tensor {self.name!r}: negative size in shape {self.shape}")
         if self.shape.count(BATCH) > 1:
-            raise InvalidArgumentError(
-                f"tensor {self.name!r}: more than one {BATCH!r} axis in shape {self.shape}"
-            )
+            raise InvalidArgumentError(f"tensor {self.name!r}: more than one {BATCH!r} axis in shape {self.shape}")
 
     @property
     def batch_axis(self) -> int | None:

@@ -18,7 +18,7 @@ from splitnet.cli.demo_report import DemoResult, print_result
 from splitnet.errors import InvalidArgumentError, NotFoundError
 
 if TYPE_CHECKING:
-    from splitnet.emulate.comparison import Load
+    from splitnet.emulate.comparison import Figures, Load
     from splitnet.partition import PartitionOptions
 
 _EXAMPLE = Path(splitnet.__file__).parents[1] / "examples" / "pcb_inspection"
@@ -67,13 +67,17 @@ def _run(folder: Path, data: Path, limit: int | None) -> DemoResult:
     links = tuple(LinkShape(link.bandwidth_bps, link.delay_ms / 1e3, link.jitter_ms / 1e3) for link in site.links)
     tiles = folder / "tiles.npz"
     count = _shuffle(data, tiles, limit)
-    figures = {}
+    figures: dict[str, Figures] = {}
+    predicted: dict[str, float] = {}
     for name, servers in _SERVERS.items():
-        stderr.print(f"[bold]{name}[/]: cut, start {len(servers) + 1} processes, send tiles")
+        if stderr.is_terminal:
+            stderr.print(f"[bold]{name}[/]: cut, start {len(servers) + 1} processes, send tiles")
         cut = partition(_options(folder / f"{name}.split", name))
+        # The last is an unsplit choice, for which the planner considered every cut.
+        predicted = {choice.name: choice.predicted_ms for choice in cut.alternatives}
         setup = LabSetup(cut.package.path, servers, (links[0], links[1]), site.device.speed)
         figures[name] = measure(setup, tiles, _load(name, count))
-    return DemoResult(figures, site)
+    return DemoResult(figures, predicted, site)
 
 
 def _options(output: Path, name: str) -> "PartitionOptions":

@@ -17,9 +17,16 @@ TILES_A_BOARD = 100
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """Figures by choice: "split", "all-device", "all-edge" and "all-cloud"."""
+    """What was measured.
+
+    Attributes:
+        figures: by choice: "split", "all-device", "all-edge" and "all-cloud".
+        predicted: what the planner expects of its own choices, milliseconds a tile.
+        site: what the lab emulates.
+    """
 
     figures: Mapping[str, "Figures"]
+    predicted: Mapping[str, float]
     site: "Site"
 
     def to_json(self) -> dict[str, Any]:
@@ -61,7 +68,13 @@ def print_result(result: DemoResult, *, seconds: float) -> None:
     console.print(
         f"The device is an emulation: a thread that sleeps until each run of its segment has taken as long as at "
         f"{device.speed:g} of this machine's speed ({device.name}). Links are emulated: {shown} one way. "
-        f"Latency is with one tile in flight, the rest with up to 64; a board is {TILES_A_BOARD} tiles."
+        f"Latency is with one tile in flight, the rest with up to 64; a board is {TILES_A_BOARD} tiles. Unsplit "
+        "choices get the first of the same tiles in the same order."
+    )
+    expected = ", ".join(f"{name} {milliseconds:.2f}" for name, milliseconds in result.predicted.items())
+    console.print(
+        "The demo cuts at the ends of the model's stages so that all three tiers take part. Left to choose, the "
+        f"planner expects, ms a tile: {expected}."
     )
     for line in verdict(result):
         console.print(line)
@@ -69,21 +82,27 @@ def print_result(result: DemoResult, *, seconds: float) -> None:
 
 
 def _table(result: DemoResult) -> Table:
-    table = Table(title="inspecting tiles of printed circuit boards", pad_edge=False)
-    table.add_column("", no_wrap=True)
-    table.add_column("tiles", justify="right")
-    table.add_column("accuracy", justify="right")
-    table.add_column("answered at, %\ndevice/edge/cloud", justify="right", no_wrap=True)
-    table.add_column("latency, ms\np50/p90/p99", justify="right", no_wrap=True)
-    table.add_column("bytes/tile\nWi-Fi/WAN", justify="right", no_wrap=True)
-    table.add_column("boards/\nminute", justify="right")
+    """The figures in 80 columns."""
+    title = "inspecting tiles of printed circuit boards"
+    table = Table(title=title, box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    headings = (
+        "",
+        "tiles",
+        "accuracy",
+        "answered at, %\ndev./edge/cloud",
+        "latency, ms\np50/p90/p99",
+        "bytes/tile\nWi-Fi/WAN",
+        "boards\n/min",
+    )
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     for name, one in result.figures.items():
         table.add_row(
             f"[bold]{name}[/]",
             f"{one.samples:,}",
             f"{one.accuracy:.2%}" if one.accuracy is not None else "-",
-            "/".join(f"{100 * count / max(1, one.samples):.0f}" for count in one.exits.values()),
-            "/".join(f"{value:.1f}" for value in one.latency_ms.values()),
+            "/".join(f"{100 * count / max(1, one.samples):.1f}" for count in one.exits.values()),
+            "/".join(f"{value:.3g}" for value in one.latency_ms.values()),
             "/".join(f"{value:.0f}" for value in one.bytes_per_sample.values()),
             f"{boards_per_minute(one):,.0f}",
         )

@@ -9,7 +9,8 @@ import typer
 
 from splitnet.cli.console import print_json, print_line
 from splitnet.config import format_address, parse_address
-from splitnet.emulate import LinkShape, LinkStats, Proxy, new_event_loop, parse_duration_s
+from splitnet.emulate import LinkShape, LinkStats, Proxy, new_event_loop
+from splitnet.units import parse_duration_s, parse_rate
 
 
 def emulate(
@@ -25,8 +26,6 @@ def emulate(
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON objects, one a line.")] = False,
 ) -> None:
     """Carry TCP connections over an emulated link, until interrupted or terminated."""
-    from splitnet.cost.units import parse_rate  # its package loads onnxruntime
-
     shape = LinkShape(
         bandwidth_bps=None if bandwidth is None else parse_rate(bandwidth),
         delay_s=parse_duration_s(delay),

@@ -3,7 +3,6 @@
 from splitnet.cost.profile import Profile, profile_model
 from splitnet.cost.site import DEFAULT_SITE_TOML, Link, Machine, Site, default_site, load_site
 from splitnet.cost.timing import median_ms
-from splitnet.cost.units import parse_rate
 
 __all__ = [
     "DEFAULT_SITE_TOML",
@@ -14,6 +13,5 @@ __all__ = [
     "default_site",
     "load_site",
     "median_ms",
-    "parse_rate",
     "profile_model",
 ]

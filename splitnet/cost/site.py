@@ -8,8 +8,8 @@ from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from splitnet.config import Frozen, describe, read_toml
-from splitnet.cost.units import parse_rate
 from splitnet.errors import ConfigError, InvalidArgumentError
+from splitnet.units import parse_rate
 
 #: What is assumed where no deployment file is given; `default_site` reads it.
 DEFAULT_SITE_TOML = """\

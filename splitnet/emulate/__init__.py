@@ -2,7 +2,7 @@
 
 from splitnet.emulate.precise_loop import new_event_loop
 from splitnet.emulate.proxy import LinkStats, Proxy
-from splitnet.emulate.shape import LinkShape, parse_duration_s
+from splitnet.emulate.shape import LinkShape
 from splitnet.emulate.shaped_link import ShapedLink
 
-__all__ = ["LinkShape", "LinkStats", "Proxy", "ShapedLink", "new_event_loop", "parse_duration_s"]
+__all__ = ["LinkShape", "LinkStats", "Proxy", "ShapedLink", "new_event_loop"]

@@ -1,10 +1,9 @@
 """What a link is like: its bandwidth, delay and jitter, and the sizes that follow from them."""
 
 import math
-import re
 from dataclasses import dataclass
 
-from splitnet.errors import ConfigError, InvalidArgumentError
+from splitnet.errors import InvalidArgumentError
 
 READ_BYTES = 64 * 1024
 """The most that is read from a socket, or serialised, in one piece."""
@@ -16,9 +15,6 @@ _QUEUE_MAX_BYTES = 8 << 20
 _WINDOW_MIN_BYTES = 64 * 1024
 _UNSHAPED_WINDOW_BYTES = 256 * 1024
 _DELAY_ONLY_WINDOW_BYTES = 16 << 20  # 3.4 Gbit/s at 40 ms
-
-_UNITS_S = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
-_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(us|µs|ms|s)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +74,3 @@ class LinkShape:
         in_flight = self.bandwidth_bps * (self.delay_s + self.jitter_s) / 8
         queued = min(_QUEUE_MAX_BYTES, self.bandwidth_bps * _QUEUE_S / 8)
         return max(_WINDOW_MIN_BYTES, int(in_flight + queued))
-
-
-def parse_duration_s(text: str) -> float:
-    """Read a duration such as `5ms`, `1.5s` or `200us`; the unit may be left out for 0 alone.
-
-    Raises:
-        ConfigError: The text is no duration.
-    """
-    match = _DURATION.fullmatch(text.strip())
-    if match is None:
-        raise ConfigError(f"{text!r} is not a duration; write it like 5ms, 1.5s or 200us")
-    number, unit = float(match[1]), match[2]
-    if unit is None and number != 0:
-        raise ConfigError(f"the duration {text!r} has no unit; write it like 5ms, 1.5s or 200us")
-    return number * _UNITS_S[unit or "s"]

@@ -24,17 +24,23 @@ Take = Callable[[InferRequest], "Future[InferResponse]"]
 class StreamExchange:
     """Reads requests on a thread of its own, and yields encoded responses to gRPC's thread."""
 
-    def __init__(self, take: Take, messages: Iterator[bytes], *, max_in_flight: int) -> None:
+    def __init__(
+        self, take: Take, messages: Iterator[bytes], *, max_in_flight: int, max_message_bytes: int
+    ) -> None:
         """Prepare an exchange.
 
         Args:
             take: starts a request; raises SplitNetError to refuse it.
             messages: encoded requests; ends or raises when the caller is gone.
             max_in_flight: unanswered requests allowed; past it RESOURCE_EXHAUSTED.
+            max_message_bytes: largest answer; gRPC would end the stream, with all that is in flight, on a larger one.
         """
         self._take = take
         self._messages = messages
         self._max_in_flight = max_in_flight
+        self._max_message_bytes = max_message_bytes
+        # A caller that sends but does not read is not read from either: answers must not pile up here.
+        self._room = threading.Semaphore(2 * max_in_flight)
         self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._in_flight = 0
@@ -44,6 +50,7 @@ class StreamExchange:
         """Yield responses until the caller has ended the stream (or it drains) and all is answered."""
         threading.Thread(target=self._read, name="stream-reader", daemon=True).start()
         while (message := self._outbox.get()) is not None:
+            self._room.release()
             yield message
 
     def drain(self) -> None:
@@ -56,11 +63,13 @@ class StreamExchange:
 
     def abandon(self) -> None:
         """End now: the caller is gone."""
+        self._room.release()
         self._outbox.put(None)
 
     def _read(self) -> None:
         try:
             for message in self._messages:
+                self._room.acquire()
                 self._start(message)
         except Exception as err:  # noqa: BLE001  (gRPC raises a bare Exception when the call is over)
             logger.debug("a stream ended: %s", err)
@@ -91,17 +100,25 @@ class StreamExchange:
             self._in_flight += 1
 
     def _finish(self, request_id: str, future: "Future[InferResponse]") -> None:
-        error = future.exception()
-        if error is None:
-            message = encode_stream_response(StreamResponse(future.result()))
-        else:
-            message = _failure(request_id, error)
-        self._outbox.put(message)
+        self._outbox.put(self._encoded(request_id, future))
         with self._lock:
             self._in_flight -= 1
             last = self._ending and self._in_flight == 0
         if last:
             self._outbox.put(None)
+
+    def _encoded(self, request_id: str, future: "Future[InferResponse]") -> bytes:
+        error = future.exception()
+        if error is not None:
+            return _failure(request_id, error)
+        message = encode_stream_response(StreamResponse(future.result()))
+        if len(message) > self._max_message_bytes:
+            return _failure(request_id, _too_large(len(message), self._max_message_bytes))
+        return message
+
+
+def _too_large(size_bytes: int, most: int) -> OverloadedError:
+    return OverloadedError(f"the answer has {size_bytes} bytes; at most {most} are sent: ask for fewer samples")
 
 
 def _failure(request_id: str, error: BaseException) -> bytes:

@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 # Health's Watch holds a thread as a stream does; unary calls need some that no stream can take.
 _SPARE_THREADS = 16
+# Once all work is answered, how long its last bytes may take before what else is open is cut.
+_LAST_BYTES_S = 0.5
 
 
 class TierServer:
@@ -43,6 +45,7 @@ class TierServer:
             default_deadline_ms=default_deadline_ms,
             max_streams=max_streams,
             max_in_flight=max_in_flight,
+            max_message_bytes=max_message_bytes,
         )
         self._server = grpc.server(
             ThreadPoolExecutor(max_streams + _SPARE_THREADS, thread_name_prefix="grpc"),
@@ -69,7 +72,11 @@ class TierServer:
         """Stop: not serving in health, new work refused, what is in flight finished within `grace_s` seconds."""
         self._health.enter_graceful_shutdown()
         self._service.drain()
-        self._server.stop(grace_s).wait(grace_s + 1.0)
+        stopped = self._server.stop(grace_s)
+        if self._service.wait_idle(grace_s) and not stopped.wait(_LAST_BYTES_S):
+            # Those who watch health or ask reflection hang up when they please: work is what grace is for.
+            stopped = self._server.stop(0)
+        stopped.wait(grace_s + 1.0)
 
     def _set_health(self, status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
         for name in ("", SERVICE_NAME):

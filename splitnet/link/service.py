@@ -1,9 +1,11 @@
 """The upper end of a link: the protocol's calls over gRPC, converted and handed to a DataPlane."""
 
 import logging
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import grpc
@@ -56,7 +58,13 @@ class Service:
     """The handlers of GRPCInferenceService for one DataPlane."""
 
     def __init__(
-        self, dataplane: DataPlane, *, default_deadline_ms: float, max_streams: int, max_in_flight: int
+        self,
+        dataplane: DataPlane,
+        *,
+        default_deadline_ms: float,
+        max_streams: int,
+        max_in_flight: int,
+        max_message_bytes: int,
     ) -> None:
         """Bind the handlers.
 
@@ -65,13 +73,17 @@ class Service:
             default_deadline_ms: the limit of a request that states none, milliseconds.
             max_streams: streams that may be open at once; each holds a thread.
             max_in_flight: unanswered requests a stream may have.
+            max_message_bytes: largest answer on a stream.
         """
         self._dataplane = dataplane
         self._default_ms = default_deadline_ms
         self._max_streams = max_streams
         self._max_in_flight = max_in_flight
+        self._max_message_bytes = max_message_bytes
         self._exchanges: set[StreamExchange] = set()
         self._draining = False
+        self._open_calls = 0
+        self._changed = threading.Condition()
 
     def handler(self) -> grpc.GenericRpcHandler:
         """Return the handler to register with a grpc.Server."""
@@ -96,24 +108,46 @@ class Service:
         for exchange in list(self._exchanges):
             exchange.drain()
 
+    def wait_idle(self, timeout_s: float) -> bool:
+        """Wait until no request and no stream is open, and return whether that came within `timeout_s` seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._open_calls == 0, timeout_s)
+
+    @contextmanager
+    def _opened(self) -> Iterator[None]:
+        with self._changed:
+            self._open_calls += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._open_calls -= 1
+                self._changed.notify_all()
+
     def _infer(self, request: InferRequest, context: grpc.ServicerContext) -> Any:  # noqa: ANN401
         deadline = deadline_of(request, self._default_ms, context.time_remaining())
-        future = self._dataplane.infer(request, deadline)
-        try:
-            return future.result(timeout=deadline.remaining_s())
-        except FutureTimeoutError as err:
-            raise DeadlineExceededError("no answer within the deadline") from err
+        with self._opened():
+            future = self._dataplane.infer(request, deadline)
+            try:
+                return future.result(timeout=deadline.remaining_s())
+            except FutureTimeoutError as err:
+                raise DeadlineExceededError("no answer within the deadline") from err
 
     def _stream(self, messages: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401  (gRPC's iterators)
         if self._draining:
             context.abort(grpc.StatusCode.UNAVAILABLE, "shutting down")
         if len(self._exchanges) >= self._max_streams:
             context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{self._max_streams} streams are open already")
-        exchange = StreamExchange(self._take, messages, max_in_flight=self._max_in_flight)
+        exchange = StreamExchange(
+            self._take, messages, max_in_flight=self._max_in_flight, max_message_bytes=self._max_message_bytes
+        )
         self._exchanges.add(exchange)
+        if self._draining:  # since it was looked at above, before this exchange was there to be drained
+            exchange.drain()
         context.add_callback(exchange.abandon)
         try:
-            yield from exchange.responses()
+            with self._opened():
+                yield from exchange.responses()
         finally:
             self._exchanges.discard(exchange)
 

@@ -15,6 +15,7 @@ from splitnet.config import format_address
 from splitnet.deadline import Deadline
 from splitnet.errors import (
     DeadlineExceededError,
+    InvalidArgumentError,
     OverloadedError,
     SplitNetError,
     UnavailableError,
@@ -39,11 +40,16 @@ _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 1.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Pending:
     message: bytes
     future: "Future[InferResponse]"
     alarm: Alarm
+
+    def fail(self, error: SplitNetError) -> None:
+        """End it; while the peer is silent it stays queued to be sent, and must not keep its tensors there."""
+        self.message = b""
+        self.future.set_exception(error)
 
 
 class StreamClient:
@@ -63,6 +69,7 @@ class StreamClient:
         """
         self.address = address
         self._window = window
+        self._max_message_bytes = max_message_bytes
         self._ids = itertools.count(1)
         self._lock = threading.Lock()
         self._pending: dict[str, _Pending] = {}
@@ -88,9 +95,16 @@ class StreamClient:
         Raises:
             UnavailableError: the link is down or closed.
             OverloadedError: the window is full.
+            InvalidArgumentError: the request is larger than a message may be, or cannot be encoded.
         """
         request_id = str(next(self._ids))
         message = encode_request(replace(request, id=request_id))
+        if len(message) > self._max_message_bytes:
+            # gRPC would end the stream, with all that is in flight, on a message that is too large.
+            raise InvalidArgumentError(
+                f"the request has {len(message)} bytes; at most {self._max_message_bytes} are sent to "
+                f"{format_address(self.address)}: send fewer samples"
+            )
         future: Future[InferResponse] = Future()
         future.set_running_or_notify_cancel()
         with self._lock:
@@ -190,7 +204,7 @@ class StreamClient:
             pending = self._pending.pop(request_id, None)
         if pending is not None:
             address = format_address(self.address)
-            pending.future.set_exception(DeadlineExceededError(f"{address}: no answer within the deadline"))
+            pending.fail(DeadlineExceededError(f"{address}: no answer within the deadline"))
 
     def _fail_all(self, reason: str, *, down: bool) -> None:
         with self._lock:
@@ -199,7 +213,7 @@ class StreamClient:
             self._pending.clear()
         for pending in lost:
             self._timer.cancel(pending.alarm)
-            pending.future.set_exception(UnavailableError(f"{format_address(self.address)}: {reason}"))
+            pending.fail(UnavailableError(f"{format_address(self.address)}: {reason}"))
 
 
 def _messages(outbox: "queue.SimpleQueue[_Pending | None]") -> Iterator[bytes]:

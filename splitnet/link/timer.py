@@ -15,6 +15,9 @@ logger = logging.getLogger(__name__)
 # Cancelled alarms stay in the heap until there are so many, and more than live ones; then they are swept out.
 _SWEEP_FROM = 64
 
+# The system takes no infinite wait, and nothing is lost by looking again.
+_LONGEST_WAIT_S = 3600.0
+
 
 @dataclass(order=True, slots=True)
 class Alarm:
@@ -79,7 +82,7 @@ class DeadlineTimer:
                 if not self._due:
                     self._changed.wait()
                 elif (left_s := self._due[0].at_s - time.monotonic()) > 0:
-                    self._changed.wait(left_s)
+                    self._changed.wait(min(left_s, _LONGEST_WAIT_S))
                 else:
                     alarm = heapq.heappop(self._due)
                     callback, alarm.callback = alarm.callback, None

@@ -68,7 +68,7 @@ def _missing(wanted: tuple[TensorEntry, ...], at_hand: dict[str, TensorEntry], w
         if there is None:
             yield f"{where} {entry.name!r} is made by nothing below it; at hand are {sorted(at_hand)}"
         elif _kind(there) != _kind(entry):
-            yield (f"{where} {entry.name!r} is {_kind(entry)} but is made as {_kind(there)}")
+            yield f"{where} {entry.name!r} is {_kind(entry)} but is made as {_kind(there)}"
 
 
 def _exits(manifest: Manifest) -> Iterator[str]:
@@ -99,15 +99,17 @@ def _exit_tensors(index: int, entry: ExitEntry, segment: SegmentEntry, manifest:
                 f"but stands for {answer!r}, which is {_kind(answers[answer])}"
             )
     confidence = made.get(entry.confidence)
-    if confidence is not None and not _is_one_number_a_sample(confidence):
+    batched = any(BATCH in tensor.shape for tensor in manifest.model.inputs)
+    if confidence is not None and not _is_confidence(confidence, batched=batched):
         yield (
             f"exits[{index}].confidence: {entry.confidence!r} is {_kind(confidence)}; "
             "expected one floating-point number a sample"
         )
 
 
-def _is_one_number_a_sample(entry: TensorEntry) -> bool:
-    return entry.dtype.startswith("float") and all(size in (BATCH, 1) for size in entry.shape)
+def _is_confidence(entry: TensorEntry, *, batched: bool) -> bool:
+    one_a_sample = (BATCH in entry.shape) == batched and all(size in (BATCH, 1) for size in entry.shape)
+    return one_a_sample and entry.dtype.startswith("float")
 
 
 def _kind(entry: TensorEntry) -> str:

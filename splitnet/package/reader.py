@@ -61,13 +61,15 @@ def read_manifest(path: Path) -> Manifest:
         PackageError: the manifest is too large, malformed, of another format, or contradicts itself.
     """
     file = path / MANIFEST
-    if not file.is_file():
-        raise NotFoundError(f"{path}: not a package (it holds no {MANIFEST}); make one with `splitnet partition`")
     try:
+        if not file.is_file():
+            raise NotFoundError(
+                f"{path}: not a package (it holds no {MANIFEST}); make one with `splitnet partition`"
+            )
         size = file.stat().st_size
         if size > MAX_MANIFEST_BYTES:
             raise PackageError(f"{file}: {size} bytes; a manifest has at most {MAX_MANIFEST_BYTES}")
-        manifest = Manifest.model_validate_json(file.read_bytes())
+        manifest = Manifest.model_validate_json(file.read_bytes(), strict=True)
     except OSError as err:
         raise PackageError(f"{file}: cannot be read: {err.strerror}") from err
     except ValidationError as err:

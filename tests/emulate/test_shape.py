@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splitnet.emulate import LinkShape, parse_duration_s
-from splitnet.errors import ConfigError, InvalidArgumentError
+from splitnet.emulate import LinkShape
+from splitnet.errors import InvalidArgumentError
 
 shapes = st.builds(
     LinkShape,
@@ -54,34 +54,3 @@ def test_pieces_and_windows_are_bounded(shape: LinkShape) -> None:
 def test_impossible_shapes_are_refused(kwargs: dict[str, float], message: str) -> None:
     with pytest.raises(InvalidArgumentError, match=message):
         LinkShape(**kwargs)
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("5ms", 0.005),
-        ("1.5s", 1.5),
-        ("200us", 0.0002),
-        ("200µs", 0.0002),
-        (" 5 ms ", 0.005),
-        (".5s", 0.5),
-        ("2.s", 2.0),
-        ("0", 0.0),
-        ("0ms", 0.0),
-    ],
-)
-def test_durations(text: str, seconds: float) -> None:
-    assert parse_duration_s(text) == pytest.approx(seconds)
-
-
-@given(st.integers(0, 10**9), st.sampled_from([("us", 1e-6), ("ms", 1e-3), ("s", 1.0)]))
-def test_durations_scale_by_their_unit(count: int, unit: tuple[str, float]) -> None:
-    assert parse_duration_s(f"{count}{unit[0]}") == pytest.approx(count * unit[1])
-
-
-@pytest.mark.parametrize(
-    "text", ["", "ms", "5", "-5ms", "5m", "5 h", "1e3s", "nan", "inf s", "5ms5", "5,5ms", "\u0665ms"]
-)
-def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="write it like 5ms"):
-        parse_duration_s(text)

@@ -1,10 +1,12 @@
-"""Bit rates as people write them."""
+"""Quantities as people write them: bit rates and durations."""
 
 import math
 import re
 
 from splitnet.errors import InvalidArgumentError
 
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(us|µs|ms|s)?", re.ASCII)
+_SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
 _RATE = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([kKMG]?)\s*", re.ASCII)
 _FACTORS = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}
 
@@ -29,3 +31,18 @@ def parse_rate(rate: str | float) -> float:
             f"rate {rate!r}: expected bits a second above zero: a number with or without k, M or G, such as '20M'"
         )
     return bps
+
+
+def parse_duration_s(text: str) -> float:
+    """Return a duration such as "5ms", "1.5s" or "200us" in seconds; only 0 may go without a unit.
+
+    Raises:
+        InvalidArgumentError: the text is no duration.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise InvalidArgumentError(f"{text!r} is not a duration; write it like 5ms, 1.5s or 200us")
+    number, unit = float(match[1]), match[2]
+    if unit is None and number != 0:
+        raise InvalidArgumentError(f"the duration {text!r} has no unit; write it like 5ms, 1.5s or 200us")
+    return number * _SECONDS[unit or "s"]

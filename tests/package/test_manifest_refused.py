@@ -1,0 +1,286 @@
+"""Manifests that are damaged, altered, or contradict themselves: refused, and the message names the field."""
+
+import copy
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from splitnet.errors import NotFoundError, PackageError
+from splitnet.package import Manifest, open_package, read_manifest
+from splitnet.package.reader import MAX_MANIFEST_BYTES
+from tests.package.strategies import example
+
+TEXT = example().manifest.model_dump_json()
+BASE = json.loads(TEXT)
+
+#: Keys that may be absent, and objects whose keys are names of the model's.
+OPTIONAL = {"format_version", "exits", "alternatives", "codec", "temperature", "calibration"}
+FREE = {"opset_domains", "outputs"}
+
+Path_ = tuple[str | int, ...]
+
+
+def written(folder: Path, content: bytes | str) -> Path:
+    data = content.encode() if isinstance(content, str) else content
+    (folder / "manifest.json").write_bytes(data)
+    return folder
+
+
+def parse(path: str) -> Path_:
+    return tuple(int(part) if part.isdigit() else part for part in path.split("."))
+
+
+def changed(path: Path_, value: Any) -> Any:
+    """The example's JSON with `value` at `path`."""
+    document = copy.deepcopy(BASE)
+    place = document
+    for part in path[:-1]:
+        place = place[part]
+    place[path[-1]] = value
+    return document
+
+
+def walk(value: Any, path: Path_ = ()) -> Iterator[tuple[Path_, Any]]:
+    """Every value in the document with its path, the document itself first."""
+    yield path, value
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield from walk(inner, (*path, key))
+
+
+def dotted(path: Path_) -> str:
+    return ".".join(map(str, path))
+
+
+NODES = list(walk(BASE))
+LEAVES = [path for path, value in NODES if not isinstance(value, dict | list)]
+OBJECTS = [path for path, value in NODES if isinstance(value, dict) and (not path or path[-1] not in FREE)]
+
+
+REQUIRED = [path for path, _ in NODES if path and path[:-1] in OBJECTS and path[-1] not in OPTIONAL]
+
+
+def test_the_example_itself_is_read(tmp_path: Path) -> None:
+    assert read_manifest(written(tmp_path, TEXT)) == example().manifest
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=dotted)
+@pytest.mark.parametrize("value", [{"wrong": 1}, [[]]], ids=["object", "list"])
+def test_a_value_of_another_type_is_named(path: Path_, value: Any, tmp_path: Path) -> None:
+    with pytest.raises(PackageError) as caught:
+        read_manifest(written(tmp_path, json.dumps(changed(path, value))))
+    assert dotted(path) in str(caught.value)
+    assert str(tmp_path / "manifest.json") in str(caught.value)
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=dotted)
+def test_a_number_in_quotes_is_no_number(path: Path_, tmp_path: Path) -> None:
+    value = next(value for each, value in NODES if each == path)
+    swapped = str(value) if isinstance(value, int | float) else 7
+    with pytest.raises(PackageError) as caught:
+        read_manifest(written(tmp_path, json.dumps(changed(path, swapped))))
+    assert dotted(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("path", OBJECTS, ids=dotted)
+def test_an_unknown_key_is_named(path: Path_, tmp_path: Path) -> None:
+    with pytest.raises(PackageError) as caught:
+        read_manifest(written(tmp_path, json.dumps(changed((*path, "surplus"), 1))))
+    assert f"{dotted((*path, 'surplus'))}: Extra inputs" in str(caught.value)
+
+
+@pytest.mark.parametrize("path", REQUIRED, ids=dotted)
+def test_a_missing_key_is_named(path: Path_, tmp_path: Path) -> None:
+    document = copy.deepcopy(BASE)
+    place = document
+    for part in path[:-1]:
+        place = place[part]
+    del place[path[-1]]
+    with pytest.raises(PackageError) as caught:
+        read_manifest(written(tmp_path, json.dumps(document)))
+    assert f"{dotted(path)}: Field required" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("format_version", 0),
+        ("format_version", 2),
+        ("model.name", ""),
+        ("model.name", "-x"),
+        ("model.name", "a/b"),
+        ("model.name", "a\n"),
+        ("model.version", 0),
+        ("model.sha256", "A" * 64),
+        ("model.opset", 0),
+        ("model.inputs", []),
+        ("model.outputs", []),
+        ("segments", []),
+        ("segments.0.id", ""),
+        ("segments.0.tier", "fog"),
+        ("segments.0.file", "../device.onnx"),
+        ("segments.0.file", "segments/../../device.onnx"),
+        ("segments.0.file", "/etc/passwd"),
+        ("segments.0.file", "segments\\device.onnx"),
+        ("segments.0.file", "device\0.onnx"),
+        ("segments.0.file", "."),
+        ("segments.0.file", ""),
+        ("segments.0.file", "x" * 256),
+        ("segments.0.sha256", "0" * 63),
+        ("segments.0.sha256", "0" * 64 + "\n"),
+        ("segments.0.size_bytes", -1),
+        ("segments.0.size_bytes", 2**54),
+        ("segments.0.size_bytes", 1.5),
+        ("segments.0.param_bytes", -1),
+        ("segments.0.predicted_ms", -0.1),
+        ("segments.0.measured_ms", -1),
+        ("segments.0.inputs", []),
+        ("segments.0.outputs", []),
+        ("segments.0.inputs.0.dtype", "float128"),
+        ("segments.0.inputs.0.shape", [-1]),
+        ("segments.0.inputs.0.shape", ["N"]),
+        ("segments.0.inputs.0.shape", ["batch", "batch"]),
+        ("segments.0.inputs.0.shape", [1] * 33),
+        ("exits.0.outputs", {}),
+        ("exits.0.temperature", 0),
+        ("exits.0.calibration.epsilon", 0),
+        ("exits.0.calibration.delta", 1),
+        ("exits.0.calibration.n", 0),
+        ("exits.0.calibration.bound", 1.1),
+        ("plans", []),
+        ("plans", [BASE["plans"][0]] * 2),
+        ("plans.0.id", "xyz"),
+        ("plans.0.segments", []),
+        ("plans.0.wires", [BASE["plans"][0]["wires"][0]] * 3),
+        ("plans.0.wires.0.to_tier", "fog"),
+        ("plans.0.wires.0.tensors", []),
+        ("plans.0.wires.0.tensors.0.codec", "zip"),
+        ("plans.0.wires.0.tensors.0.batch_axis", 1),
+        ("plans.0.wires.0.tensors.0.batch_axis", None),
+        ("plans.0.wires.0.tensors.0.bytes_per_sample", 15),
+        ("plans.0.objective", "energy"),
+        ("plans.0.value", -1),
+        ("plans.0.alternatives.0.bytes", -1),
+        ("verification.level", "hoped"),
+        ("verification.samples", 0),
+        ("verification.agreement", 1.5),
+    ],
+)
+def test_a_value_out_of_range_is_named(path: str, value: Any, tmp_path: Path) -> None:
+    with pytest.raises(PackageError) as caught:
+        read_manifest(written(tmp_path, json.dumps(changed(parse(path), value))))
+    # A rule that spans several fields is told of the object that holds them.
+    assert path in str(caught.value) or path.rpartition(".")[0] in str(caught.value)
+    assert path.rpartition(".")[2] in str(caught.value)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_numbers_that_are_not_finite_are_refused(number: str, tmp_path: Path) -> None:
+    with pytest.raises(PackageError, match="exits.0.threshold"):
+        read_manifest(written(tmp_path, TEXT.replace('"threshold":0.9', f'"threshold":{number}')))
+
+
+def tensor(name: str, *shape: int, dtype: str = "float32") -> dict[str, Any]:
+    return {"name": name, "dtype": dtype, "shape": ["batch", *shape]}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "text"),
+    [
+        ("segments.1.id", "device", "segments: id 'device' stands twice"),
+        ("segments.1.file", "segments/device.onnx", "segments: file 'segments/device.onnx' stands twice"),
+        ("plans.0.segments", ["device", "attic"], "plans[0].segments: 'attic' is not a segment"),
+        ("plans.0.segments", ["cloud", "device"], "are not in the order device, edge, cloud"),
+        ("segments.1.tier", "device", "each at most once"),
+        (
+            "plans.0.wires.0.from_tier",
+            "edge",
+            "plans[0].wires[0]: goes from edge to edge; expected device to edge",
+        ),
+        ("plans.0.wires.1.from_tier", "device", "plans[0].wires[1]: goes from device to cloud"),
+        ("plans.0.wires.0.tensors.0.name", "u", "wire device-edge: tensor 'u' is made by nothing below it"),
+        ("plans.0.wires.1.tensors.0.name", "u", "wire edge-cloud: tensor 'u' is made by nothing below it"),
+        (
+            "segments.0.outputs.2",
+            tensor("t", 9),
+            "wire device-edge: tensor 't' is float32['batch', 4] but is made as",
+        ),
+        ("segments.0.inputs.0", tensor("w", 3), "segment 'device': input 'w' is made by nothing below it"),
+        ("segments.0.inputs.0", tensor("x", 8), "segment 'device': input 'x' is float32['batch', 8] but is made"),
+        ("segments.1.inputs.0", tensor("x", 3), "segment 'cloud': input 'x' is made by nothing below it"),
+        ("segments.1.outputs.0", tensor("z", 5), "model.outputs: 'y' is made by nothing below it"),
+        ("segments.1.outputs.0", tensor("y", 5, dtype="int64"), "model.outputs: 'y' is float32['batch', 5]"),
+        ("exits.0.segment", "attic", "exits[0].segment: 'attic' is not a segment"),
+        ("exits", BASE["exits"] * 2, "exits: segment 'device' has more than one exit"),
+        ("exits.0.outputs", {"z": "early"}, "exits[0].outputs: answers ['z'], but the model answers ['y']"),
+        ("exits.0.outputs", {"y": "late"}, "exits[0]: tensor 'late' is not an output of segment 'device'"),
+        ("exits.0.confidence", "t", "exits[0].confidence: 't' is float32['batch', 4]; expected one"),
+        ("segments.0.outputs.1", tensor("sure", dtype="int64"), "exits[0].confidence: 'sure' is int64['batch']"),
+        ("segments.0.outputs.0", tensor("early", 5, dtype="float16"), "exits[0].outputs: 'early' is float16"),
+        ("segments.0.outputs.0", tensor("early", 6), "'early' is float32['batch', 6] but stands for 'y'"),
+    ],
+)
+def test_pieces_that_contradict_one_another_are_refused(path: str, value: Any, text: str, tmp_path: Path) -> None:
+    with pytest.raises(PackageError) as caught:
+        read_manifest(written(tmp_path, json.dumps(changed(parse(path), value))))
+    assert text in str(caught.value)
+
+
+def test_a_confidence_for_the_whole_batch_is_refused(tmp_path: Path) -> None:
+    document = changed(("segments", 0, "outputs", 1), {"name": "sure", "dtype": "float32", "shape": [1]})
+    with pytest.raises(PackageError, match=r"exits\[0\]\.confidence"):
+        read_manifest(written(tmp_path, json.dumps(document)))
+
+
+def test_there_is_no_package_without_a_manifest(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="not a package"):
+        open_package(tmp_path)
+    with pytest.raises(NotFoundError, match="not a package"):
+        open_package(tmp_path / "missing")
+    (tmp_path / "manifest.json").mkdir()
+    with pytest.raises(NotFoundError, match="not a package"):
+        open_package(tmp_path)
+
+
+def test_a_path_that_no_file_system_takes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PackageError, match="cannot be read"):
+        open_package(tmp_path / ("x" * 300))
+
+
+def test_an_oversize_manifest_is_refused_unread(tmp_path: Path) -> None:
+    path = written(tmp_path, TEXT) / "manifest.json"
+    os.truncate(path, MAX_MANIFEST_BYTES + 1)
+    with pytest.raises(PackageError, match=f"{MAX_MANIFEST_BYTES + 1} bytes; a manifest has at most"):
+        read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"null", b"[]", b"{}", b'"manifest"', b"\xff", b"{" * 5000, b"[" * 5000])
+def test_what_is_no_manifest_at_all_is_refused(content: bytes, tmp_path: Path) -> None:
+    with pytest.raises(PackageError, match=r"manifest\.json: "):
+        read_manifest(written(tmp_path, content))
+
+
+@given(st.integers(0, len(TEXT.encode()) - 1))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_truncated_manifest_is_refused(tmp_path: Path, length: int) -> None:
+    with pytest.raises(PackageError, match=r"manifest\.json: "):
+        read_manifest(written(tmp_path, TEXT.encode()[:length]))
+
+
+@given(st.integers(0, len(TEXT.encode()) - 1), st.integers(1, 255))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+def test_an_altered_manifest_is_refused_or_still_whole(tmp_path: Path, place: int, flip: int) -> None:
+    content = bytearray(TEXT.encode())
+    content[place] ^= flip
+    try:
+        manifest = read_manifest(written(tmp_path, bytes(content)))
+    except PackageError as err:
+        assert "manifest.json: " in str(err)  # noqa: PT017  (either end is right)
+    else:
+        assert Manifest.model_validate_json(manifest.model_dump_json(), strict=True) == manifest
