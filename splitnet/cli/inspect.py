@@ -47,9 +47,7 @@ def _print_head(console: Console, package: Package) -> None:
 
 
 def _segments(manifest: Manifest) -> Table:
-    table = Table(
-        "tier", "segment", "file", "KiB", "takes", "makes", "predicted ms", "measured ms", title="segments"
-    )
+    table = Table("tier", "file", "KiB", "takes", "makes", "predicted ms", "measured ms", title="segments")
     for segment in manifest.segments:
         table.add_row(
             segment.tier,
@@ -57,6 +55,7 @@ def _segments(manifest: Manifest) -> Table:
             f"{segment.size_bytes / 1024:.1f}",
             _tensors(segment.inputs),
             _tensors(segment.outputs),
+            f"{segment.predicted_ms:.3f}",
             f"{segment.measured_ms:.3f}",
         )
     return table

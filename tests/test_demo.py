@@ -1,0 +1,98 @@
+"""`splitnet demo` as a process: its object, other tiles, and that nothing is left behind when it is stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+COMMAND = [sys.executable, "-m", "splitnet", "demo"]
+TILES = Path(__file__).parents[1] / "examples" / "pcb_inspection" / "tiles" / "test.npz"
+KEYS = {"samples", "accuracy", "errors", "exits", "latency_ms", "bytes_per_sample"}
+
+
+def descendants(pid: int) -> set[int]:
+    """Processes below `pid`, by /proc."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            except OSError:
+                continue
+            children.setdefault(parent, []).append(int(entry.name))
+    found: set[int] = set()
+    waiting = [pid]
+    while waiting:
+        below = children.get(waiting.pop(), [])
+        found.update(below)
+        waiting.extend(below)
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.timeout(180)
+def test_the_object_and_other_tiles(tmp_path: Path) -> None:
+    with np.load(TILES) as file:
+        arrays = {name: file[name][1000:1200] for name in file.files}
+    other = tmp_path / "other.npz"
+    np.savez(other, allow_pickle=False, **arrays)
+    command = [*COMMAND, "--json", "--data", str(other), "--samples", "120"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=170, check=False)
+    assert run.returncode == 0, run.stderr
+    assert run.stderr == ""
+    result = json.loads(run.stdout)
+    baselines = result["baselines"]
+    assert set(baselines) == {"all_device", "all_edge", "all_cloud"}
+    for one in (result, *baselines.values()):
+        assert one.keys() >= KEYS
+        assert (one["samples"], one["errors"], one["fallbacks"]) == (120, 0, 0)
+        assert sum(one["exits"].values()) == 120
+        assert one["accuracy"] > 0.9
+        assert one["latency_ms"].keys() == {"p50", "p90", "p99"}
+    assert all(baselines[f"all_{tier}"]["exits"][tier] == 120 for tier in ("device", "edge", "cloud"))
+    split, all_cloud = result["bytes_per_sample"], baselines["all_cloud"]["bytes_per_sample"]
+    assert 0 < split["device_edge"] < all_cloud["device_edge"]
+    assert all_cloud["device_edge"] > 1024
+    assert baselines["all_device"]["bytes_per_sample"] == {"device_edge": 0, "edge_cloud": 0}
+    # Two emulated round trips of 10 and 80 ms; nothing may be faster than light.
+    assert baselines["all_cloud"]["latency_ms"]["p50"] > 90
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_it_stops_everything(number: signal.Signals) -> None:
+    with subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        below: set[int] = set()
+        end = time.monotonic() + 60
+        while len(below) < 3:  # cloud, edge and device
+            assert time.monotonic() < end, "the demo did not start its tiers"
+            assert process.poll() is None, process.communicate()
+            below = descendants(process.pid)
+            os.sched_yield()
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=40)
+    assert process.returncode == 128 + number
+    assert b"Traceback" not in stderr
+    assert not [pid for pid in below if is_alive(pid)]
+
+
+def test_tiles_of_another_form_are_refused(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.npz"
+    np.savez(wrong, allow_pickle=False, tiles=np.zeros((4, 2, 64, 64), np.float32))
+    run = subprocess.run([*COMMAND, "--data", str(wrong)], capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 2
+    assert run.stderr.count("\n") == 1
+    assert "tiles" in run.stderr
+    assert "uint8" in run.stderr
