@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 # How long a run waits for the link before its first sample; then the samples' own deadlines count.
 _CONNECT_S = 5.0
 
+_MOST_COMPLAINTS = 20
+
 OnStart = Callable[[int], None]
 OnOutcome = Callable[[Outcome], None]
 
@@ -40,6 +42,7 @@ class Run:
         self._on_outcome = on_outcome
         self._class_output = _class_output(session.manifest)
         self._outcomes: list[Outcome | None] = [None] * samples.count
+        self._complaints: set[str] = set()
         self.answers: list[Answer | None] = [None] * samples.count
 
     def execute(self) -> Report:
@@ -72,11 +75,17 @@ class Run:
             self.answers[index] = answer
             outcome = Outcome(answer.exits[0], answer.fallbacks[0], latency_ms, self._predicted(answer))
         else:
-            logger.warning("sample %d: %s", index, error if isinstance(error, SplitNetError) else repr(error))
+            self._complain(index, str(error) if isinstance(error, SplitNetError) else repr(error))
             outcome = Outcome(None, "", latency_ms)
         self._outcomes[index] = outcome
         self._on_outcome(outcome)
         self._slots.release()
+
+    def _complain(self, index: int, text: str) -> None:
+        """Log each kind of failure once: where one sample fails, thousands may."""
+        if text not in self._complaints and len(self._complaints) < _MOST_COMPLAINTS:
+            self._complaints.add(text)
+            logger.warning("sample %d: %s (said once)", index, text)
 
     def _predicted(self, answer: Answer) -> int | None:
         if self._class_output is None:

@@ -1,7 +1,7 @@
 """A device session: submit samples, get answers within their deadlines, whoever answers."""
 
 from collections.abc import Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +14,9 @@ from splitnet.package import Manifest, open_package
 from splitnet.runtime import Answer, BoundedExecutor, Pipeline
 from splitnet.tensors import Array
 from splitnet.tier import SegmentLoader, Upstream, own_stage, warm_up
+
+# As in the configuration; an infinite one would be nobody's deadline.
+_LONGEST_DEADLINE_MS = 3_600_000
 
 
 class Session:
@@ -44,6 +47,7 @@ class Session:
         opened = open_package(config.package)
         self.manifest: Manifest = opened.manifest
         self._config = config
+        self._open: set[Future[Answer]] = set()
         stage = own_stage(opened, "device", SegmentLoader(opened, emulated_speed=config.emulated_speed))
         warm_up([stage])
         self._link: StreamClient | None = None
@@ -78,7 +82,7 @@ class Session:
             exit on this device could answer.
 
         Raises:
-            InvalidArgumentError: the inputs are not the model's.
+            InvalidArgumentError: the inputs are not the model's, or the deadline is out of range.
             OverloadedError: too many requests are in flight.
         """
         if not isinstance(inputs, Mapping):
@@ -87,7 +91,14 @@ class Session:
                 raise InvalidArgumentError(f"the model has inputs {names}; pass a mapping by name")
             inputs = {names[0]: inputs}
         limit_ms = self._config.deadline_ms if deadline_ms is None else deadline_ms
-        return self._pipeline.submit(dict(inputs), Deadline.after_ms(limit_ms))
+        if not 0 < limit_ms <= _LONGEST_DEADLINE_MS:
+            raise InvalidArgumentError(
+                f"deadline_ms: expected more than 0, at most {_LONGEST_DEADLINE_MS}; got {limit_ms}"
+            )
+        future = self._pipeline.submit(dict(inputs), Deadline.after_ms(limit_ms))
+        self._open.add(future)
+        future.add_done_callback(self._open.discard)
+        return future
 
     def infer(self, inputs: Array | Mapping[str, Array], *, deadline_ms: float | None = None) -> Answer:
         """Submit and wait (see `submit`)."""
@@ -106,7 +117,8 @@ class Session:
         return self._link is not None and self._link.connected
 
     def close(self) -> None:
-        """Finish what is in flight and close the link."""
+        """Wait for what is in flight, which takes no longer than its deadlines, and close the link."""
+        wait(self._open.copy())
         self._executor.close()
         if self._link is not None:
             self._link.close()

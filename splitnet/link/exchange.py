@@ -33,7 +33,7 @@ class StreamExchange:
             take: starts a request; raises SplitNetError to refuse it.
             messages: encoded requests; ends or raises when the caller is gone.
             max_in_flight: unanswered requests allowed; past it RESOURCE_EXHAUSTED.
-            max_message_bytes: largest answer; gRPC would end the stream, with all that is in flight, on a larger one.
+            max_message_bytes: largest answer; gRPC would end the stream, with all in flight, on a larger one.
         """
         self._take = take
         self._messages = messages

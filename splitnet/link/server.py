@@ -1,6 +1,7 @@
 """A listening tier: gRPC server, health, reflection, and an orderly end."""
 
 import logging
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -57,10 +58,11 @@ class TierServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         services = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(services, self._server, pool=descriptor_pool())
+        _check_address(listen)
         try:
             port = self._server.add_insecure_port(format_address(listen))
         except RuntimeError as err:
-            raise ConfigError(f"cannot listen on {format_address(listen)}: is the address in use?") from err
+            raise ConfigError(f"cannot listen on {format_address(listen)}: {err}") from err
         self.address = (listen[0], port)
 
     def start(self) -> None:
@@ -81,3 +83,26 @@ class TierServer:
     def _set_health(self, status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
         for name in ("", SERVICE_NAME):
             self._health.set(name, status)
+
+
+def _check_address(listen: tuple[str, int]) -> None:
+    """Bind the address once ourselves: gRPC says only that it cannot, and writes the reason to standard error.
+
+    Raises:
+        ConfigError: none of the addresses that the host stands for can be bound.
+    """
+    try:
+        found = socket.getaddrinfo(*listen, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as err:
+        raise ConfigError(f"cannot listen on {format_address(listen)}: no such host: {err}") from err
+    problem: OSError | None = None
+    for family, kind, protocol, _, address in found:
+        try:
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+                return
+        except OSError as err:
+            problem = err
+    reason = problem.strerror if problem is not None else "no such host"
+    raise ConfigError(f"cannot listen on {format_address(listen)}: {reason}") from problem

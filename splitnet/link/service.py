@@ -81,7 +81,7 @@ class Service:
         self._max_in_flight = max_in_flight
         self._max_message_bytes = max_message_bytes
         self._exchanges: set[StreamExchange] = set()
-        self._draining = False
+        self._draining = threading.Event()
         self._open_calls = 0
         self._changed = threading.Condition()
 
@@ -104,7 +104,7 @@ class Service:
 
     def drain(self) -> None:
         """Refuse new streams and end the open ones once what is in flight on them is answered."""
-        self._draining = True
+        self._draining.set()
         for exchange in list(self._exchanges):
             exchange.drain()
 
@@ -134,7 +134,7 @@ class Service:
                 raise DeadlineExceededError("no answer within the deadline") from err
 
     def _stream(self, messages: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401  (gRPC's iterators)
-        if self._draining:
+        if self._draining.is_set():
             context.abort(grpc.StatusCode.UNAVAILABLE, "shutting down")
         if len(self._exchanges) >= self._max_streams:
             context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{self._max_streams} streams are open already")
@@ -142,7 +142,7 @@ class Service:
             self._take, messages, max_in_flight=self._max_in_flight, max_message_bytes=self._max_message_bytes
         )
         self._exchanges.add(exchange)
-        if self._draining:  # since it was looked at above, before this exchange was there to be drained
+        if self._draining.is_set():  # since it was looked at above, before this exchange was there to be drained
             exchange.drain()
         context.add_callback(exchange.abandon)
         try:

@@ -217,7 +217,7 @@ class StreamClient:
 
 
 def _messages(outbox: "queue.SimpleQueue[_Pending | None]") -> Iterator[bytes]:
-    """Yield what waits in `outbox` until None comes; what has been answered meanwhile is skipped."""
+    """Yield what waits in `outbox` until None comes; what has failed meanwhile is skipped."""
     while (pending := outbox.get()) is not None:
-        if not pending.future.done():
-            yield pending.message
+        if message := pending.message:
+            yield message

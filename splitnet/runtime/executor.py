@@ -16,6 +16,7 @@ class BoundedExecutor:
         self._limit = limit
         self._held = 0
         self._lock = threading.Lock()
+        self._dropping = threading.Event()
 
     def submit(self, call: Callable[..., Any], *args: Any) -> None:  # noqa: ANN401  (handed on to `call`)
         """Run `call(*args)` on a compute thread; it must not raise.
@@ -38,6 +39,13 @@ class BoundedExecutor:
         with self._lock:
             self._held -= 1
 
-    def close(self) -> None:
-        """Finish what is held and stop the threads."""
+    @property
+    def dropping(self) -> bool:
+        """Whether calls that only now begin are for nobody, and should end at once."""
+        return self._dropping.is_set()
+
+    def close(self, *, drop: bool = False) -> None:
+        """Finish what is held and stop the threads; with `drop`, what still waits is told to end at once."""
+        if drop:
+            self._dropping.set()
         self._pool.shutdown(wait=True)

@@ -12,6 +12,7 @@ from splitnet.deadline import Deadline
 from splitnet.errors import (
     DeadlineExceededError,
     InvalidArgumentError,
+    PeerError,
     SplitNetError,
     UnavailableError,
     outcome_of,
@@ -71,6 +72,7 @@ class Pipeline:
         self._forward = forward
         self._answer_late = answer_late
         self._max_batch = max_batch
+        self._complaint = ""
 
     def submit(self, tensors: Tensors, deadline: Deadline) -> "Future[Answer]":
         """Take a request; the future ends with its Answer or a SplitNetError.
@@ -93,6 +95,8 @@ class Pipeline:
 
     def _run(self, request: _Request) -> None:
         try:
+            if self._executor.dropping:
+                raise UnavailableError("shutting down")
             if request.deadline.expired and not self._answer_late:
                 raise DeadlineExceededError("the deadline passed while the request waited")
             for stage in self.stages:
@@ -118,7 +122,7 @@ class Pipeline:
             return
         leaving, staying = np.flatnonzero(result.leaving), np.flatnonzero(~result.leaving)
         if leaving.size and result.exit_outputs is not None:
-            answers = self._take(result.exit_outputs, leaving)
+            answers = self._take(self._own(result.exit_outputs), leaving)
             self._place(request, request.open[leaving], answers, stage.tier)
         request.open = request.open[staying]
         if staying.size:
@@ -126,12 +130,18 @@ class Pipeline:
 
     def _compact(self, stage: Stage, result: StageResult, request: _Request, staying: NDArray[np.intp]) -> None:
         values = {spec.name: result.values[spec.name] for spec in stage.outgoing}
-        fallback = (stage.tier, result.exit_outputs) if result.exit_outputs is not None else request.fallback
+        fallback = request.fallback
+        if result.exit_outputs is not None:
+            fallback = (stage.tier, self._own(result.exit_outputs))
         if staying.size != result.leaving.size:
             values = {spec.name: take_samples(spec, values[spec.name], staying) for spec in stage.outgoing}
             request.carried = self._take(request.carried, staying)
             fallback = (fallback[0], self._take(fallback[1], staying)) if fallback is not None else None
         request.tensors, request.fallback = values, fallback
+
+    def _own(self, outputs: Tensors) -> Tensors:
+        """Leave out of an exit's answers those that a tier below has made for good."""
+        return {name: array for name, array in outputs.items() if name in self._specs}
 
     def _take(self, outputs: Tensors, which: NDArray[np.intp]) -> Tensors:
         return {name: take_samples(self._specs[name], array, which) for name, array in outputs.items()}
@@ -159,8 +169,14 @@ class Pipeline:
         answer = upstream.result()
         request.builder.timings_ms.update(answer.timings_ms)
         outputs = request.carried | dict(answer.outputs)
-        request.builder.place(request.open, outputs, answer.exits, answer.fallbacks)
-        request.future.set_result(request.builder.finish())
+        try:
+            request.builder.place(request.open, outputs, answer.exits, answer.fallbacks)
+            whole = request.builder.finish()
+        except Exception as err:  # in a callback nobody else would ever end the request
+            logger.exception("an answer from above does not fit")
+            request.future.set_exception(err)
+        else:
+            request.future.set_result(whole)
 
     def _fall_back(self, request: _Request, error: BaseException) -> None:
         """Answer the open samples from the deepest exit in hand, or pass the error on where there is none."""
@@ -168,5 +184,14 @@ class Pipeline:
             request.future.set_exception(error)
             return
         tier, outputs = request.fallback
+        self._log(tier, error)
         self._place(request, request.open, outputs, tier, outcome_of(error).status)
         request.future.set_result(request.builder.finish())
+
+    def _log(self, tier: str, error: SplitNetError) -> None:
+        """Tell why a fallback answers; a fault that persists until somebody mends it is a warning, once."""
+        if isinstance(error, PeerError):
+            logger.info("the exit of the %s answers instead: %s", tier, error)
+        elif str(error) != self._complaint:
+            self._complaint = str(error)
+            logger.warning("the exit of the %s answers instead: %s", tier, error)

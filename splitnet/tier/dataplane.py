@@ -17,6 +17,7 @@ from splitnet.protocol import (
     TensorMetadata,
     to_datatype,
 )
+from splitnet.protocol.quoting import quote
 from splitnet.runtime import Answer, Pipeline
 from splitnet.tensors import BATCH, TensorSpec
 from splitnet.tier.parameters import PLAN, answer_parameters
@@ -88,7 +89,7 @@ class TierDataPlane:
         plan = request.parameters.get(PLAN)
         if plan is not None and plan != self._plan:
             raise NotFoundError(
-                f"model {request.model_name!r} runs plan {self._plan!r} here, not {plan!r}; "
+                f"model {quote(request.model_name)} runs plan {self._plan!r} here, not {quote(str(plan))}; "
                 "deploy the same package on every tier"
             )
         wanted = _requested(request, model)
@@ -122,9 +123,9 @@ class TierDataPlane:
 
     def _find(self, name: str, version: str) -> ServedModel:
         if name not in self._models:
-            raise NotFoundError(f"model {name!r} is not served here; there are {sorted(self._models)}")
+            raise NotFoundError(f"model {quote(name)} is not served here; there are {sorted(self._models)}")
         if version not in ("", self._version):
-            raise NotFoundError(f"model {name!r} has no version {version!r} here; there is {self._version!r}")
+            raise NotFoundError(f"model {name!r} has no version {quote(version)} here; there is {self._version!r}")
         return self._models[name]
 
 
@@ -133,7 +134,7 @@ def _requested(request: InferRequest, model: ServedModel) -> tuple[str, ...]:
     for name in request.requested_outputs:
         if name not in there:
             raise InvalidArgumentError(
-                f"model {request.model_name!r} has no output {name!r}; there are {sorted(there)}"
+                f"model {request.model_name!r} has no output {quote(name)}; there are {sorted(there)}"
             )
     return request.requested_outputs or there
 

@@ -65,7 +65,7 @@ class ServingTier:
         """Finish what is in flight, within the configured grace, and stop."""
         self._dataplane.drain()
         self._server.stop(self._config.grace_s)
-        self._executor.close()
+        self._executor.close(drop=True)
 
     def _models(self, package: Package, forward: Forward | None) -> dict[str, ServedModel]:
         manifest = package.manifest

@@ -108,7 +108,9 @@ def serving(plane: Plane, **limits: Any) -> Iterator[TierServer]:
 
 
 @contextmanager
-def linked(address: Address, *, window: int = 64, max_message_bytes: int = MAX_MESSAGE_BYTES) -> Iterator[StreamClient]:
+def linked(
+    address: Address, *, window: int = 64, max_message_bytes: int = MAX_MESSAGE_BYTES
+) -> Iterator[StreamClient]:
     with closing(StreamClient(address, max_message_bytes=max_message_bytes, window=window)) as client:
         yield client
 

@@ -1,5 +1,6 @@
 """TierServer: each bound holds, bad bytes get an answer, and it ends in order."""
 
+import queue
 import time
 
 import grpc
@@ -32,6 +33,7 @@ from tests.link.peers import (
     serving,
     started,
 )
+from tests.programs.processes import eventually
 
 GARBAGE = b"\x0a\xff nonsense"
 
@@ -44,7 +46,10 @@ def refused(channel: grpc.Channel, message: bytes) -> tuple[str, str]:
 
 
 def test_an_address_in_use_is_the_operators_to_mend() -> None:
-    with serving(Plane()) as server, pytest.raises(ConfigError, match=rf"cannot listen on 127.0.0.1:{server.address[1]}"):
+    with (
+        serving(Plane()) as server,
+        pytest.raises(ConfigError, match=rf"cannot listen on 127.0.0.1:{server.address[1]}"),
+    ):
         started(Plane(), listen=server.address)
 
 
@@ -65,6 +70,31 @@ def test_streams_are_bounded_and_leave_room_for_calls() -> None:
         again = Conversation(channel)
         again.send(encode_request(ask(3)))
         assert again.receive().response.tensors["x"][0] == 3
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_stream_that_is_broken_off_leaves_its_place(waits: bool) -> None:  # noqa: FBT001  (a parameter of pytest)
+    plane = Plane()
+    with serving(plane, max_streams=1) as server:
+        with dialled(server.address) as channel:
+            gone = Conversation(channel)
+            if waits:
+                gone.send(encode_request(ask(1)))
+                plane.next()
+            gone.call.cancel()
+        with dialled(server.address) as channel:
+            eventually(lambda: _has_place(channel, plane))
+
+
+def _has_place(channel: grpc.Channel, plane: Plane) -> bool:
+    talk = Conversation(channel)
+    talk.send(encode_request(ask(2)))
+    try:
+        request, _, answer = plane.held.get(timeout=0.2)
+    except queue.Empty:
+        return False
+    answer.set_result(echo(request))
+    return talk.receive().response.tensors["x"][0] == 2
 
 
 def test_requests_of_a_stream_are_bounded() -> None:

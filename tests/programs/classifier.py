@@ -3,13 +3,14 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
-from splitnet.package import Manifest
+from splitnet.package import Manifest, read_manifest
 from splitnet.tensors import Array, Tensors
 
 NAME = "classifier"
@@ -17,7 +18,9 @@ FEATURES, WIDTH, CLASSES = 12, 48, 4
 #: Each layer's tensor, its head's answer, and how much worse than a fitted head that is made.
 LAYERS = (("low", "low_y", 0.8), ("mid", "mid_y", 0.3), ("deep", "y", 0.0))
 EXITS = [
-    {"outputs": {"y": f"{layer}_y"}, "confidence": f"{layer}_confidence"} for layer, head, _ in LAYERS if head != "y"
+    {"outputs": {"y": f"{layer}_y"}, "confidence": f"{layer}_confidence"}
+    for layer, head, _ in LAYERS
+    if head != "y"
 ]
 #: Where the packages of these tests are cut by hand.
 CUTS = (("low",), ("mid",))
@@ -77,7 +80,7 @@ class Expected:
 
 
 class WholeModel:
-    """The model as onnxruntime runs it in one piece, with the routing rule applied to its outputs."""
+    """The model as onnxruntime runs it in one piece."""
 
     def __init__(self, model: bytes) -> None:
         self._session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
@@ -87,18 +90,27 @@ class WholeModel:
         """Return every output, those of the exits too."""
         return dict(zip(self._outputs, self._session.run(None, {"x": x}), strict=True))
 
-    def routed(self, x: Array, manifest: Manifest, *, start: str = "device") -> Expected:
-        """Return what tiers of that package should answer to a client of tier `start`."""
-        values = self.run(x)
-        y, exits = values["y"].copy(), [manifest.plan.last_tier] * len(x)
-        for entry in reversed(manifest.exits):
-            segment = next(segment for segment in manifest.segments if segment.id == entry.segment)
-            if start == "device" or segment.tier == start:
-                for index in np.flatnonzero(values[entry.confidence] >= np.float32(entry.threshold)):
-                    y[index] = values[entry.outputs["y"]][index]
-                    exits[index] = segment.tier
-        return Expected(y, tuple(exits))
+    def routed(self, x: Array, manifest: Manifest) -> Expected:
+        """Return what tiers of that package should answer, where their wires change no value."""
+        return route(self.run(x), manifest)
 
-    def exit_answers(self, x: Array, layer: str) -> Array:
-        """Return what the exit behind `layer` would answer."""
-        return self.run(x)[f"{layer}_y"]
+
+def by_hand(package: Path, x: Array) -> Expected:
+    """Return what the package's files give when onnxruntime alone runs one after the other."""
+    manifest, values = read_manifest(package), {"x": x}
+    for segment in manifest.segments:
+        session = ort.InferenceSession(package / segment.file, providers=["CPUExecutionProvider"])
+        made = session.run(None, {entry.name: values[entry.name] for entry in segment.inputs})
+        values |= {output.name: array for output, array in zip(session.get_outputs(), made, strict=True)}
+    return route(values, manifest)
+
+
+def route(values: Tensors, manifest: Manifest) -> Expected:
+    """Apply the routing rule: the first exit that is sure answers."""
+    y, exits = values["y"].copy(), [manifest.plan.last_tier] * len(values["y"])
+    tiers = {segment.id: segment.tier for segment in manifest.segments}
+    for entry in reversed(manifest.exits):
+        for index in np.flatnonzero(values[entry.confidence] >= np.float32(entry.threshold)):
+            y[index] = values[entry.outputs["y"]][index]
+            exits[index] = tiers[entry.segment]
+    return Expected(y, tuple(exits))

@@ -1,5 +1,6 @@
 """The packages that the programs are run on, made once a test run."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from splitnet.package import Manifest, read_manifest
 from splitnet.partition import PartitionOptions, partition
 from splitnet.tensors import Array
 from tests.programs.classifier import CUTS, NAME, WholeModel, build, draw
+from tests.programs.processes import Program, running
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +111,21 @@ def samples(packages: Packages, whole: WholeModel) -> Samples:
     expected = whole.routed(x[certain], manifest)
     assert {expected.exits.count(tier) >= 20 for tier in ("device", "edge", "cloud")} == {True}
     return Samples(x[certain], labels[certain], expected.exits, expected.y)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A cloud and an edge that serve `split`, for tests that leave them as they are."""
+
+    cloud: Program
+    edge: Program
+
+
+@pytest.fixture(scope="session")
+def service(packages: Packages) -> Iterator[Service]:
+    with (
+        running("cloud", package=packages.split) as cloud,
+        running("edge", package=packages.split, upstream=cloud.address) as edge,
+    ):
+        yield Service(cloud, edge)
+        assert "Traceback" not in cloud.logged() + edge.logged()

@@ -62,16 +62,16 @@ class Program:
 def running(
     tier: str,
     *,
-    package: Path,
+    package: Path | None = None,
     upstream: tuple[str, int] | None = None,
-    listen: tuple[str, int] = ("127.0.0.1", 0),
+    listen: tuple[str, int] | None = ("127.0.0.1", 0),
     options: Sequence[str] = (),
 ) -> Iterator[Program]:
     """Run `splitnet TIER` until the block is left; it listens when the block is entered."""
-    command = [*PYTHON, "-m", "splitnet", tier, "--package", str(package), "--listen", format_address(listen)]
-    command += ["--json", *options]
-    if upstream is not None:
-        command += ["--upstream", format_address(upstream)]
+    command = [*PYTHON, "-m", "splitnet", tier, "--json", *options]
+    for option, address in (("--listen", listen), ("--upstream", upstream)):
+        command += [] if address is None else [option, format_address(address)]
+    command += [] if package is None else ["--package", str(package)]
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
         try:

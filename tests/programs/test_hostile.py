@@ -1,0 +1,265 @@
+"""Wrong and hostile requests: each gets a status that says what was expected, and the server lives on."""
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from splitnet.protocol import InferRequest, encode_request
+from splitnet.protocol import open_inference_pb2 as pb
+from splitnet_device import Session
+from tests.link.peers import Conversation, call, dialled
+from tests.programs.classifier import NAME, WholeModel
+from tests.programs.conftest import Packages, Samples, Service
+from tests.programs.processes import ROOT, TIMEOUT_S, running
+
+X = np.linspace(-1, 1, 12, dtype=np.float32).reshape(1, 12)
+#: What a request of somebody else may end with.
+FAIR = {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"}
+
+
+def good(**changes: Any) -> bytes:
+    fields: dict[str, Any] = {"model_name": NAME, "tensors": {"x": X}, "model_version": "1"}
+    return encode_request(InferRequest(**(fields | changes)))
+
+
+def proto(*tensors: tuple[str, str, list[int], int], **fields: Any) -> bytes:
+    """A request with inputs as described: name, datatype, shape, and so many raw bytes."""
+    request = pb.ModelInferRequest(model_name=NAME, **fields)
+    for name, datatype, shape, size_bytes in tensors:
+        request.inputs.add(name=name, datatype=datatype, shape=shape)
+        request.raw_input_contents.append(bytes(size_bytes))
+    return request.SerializeToString()
+
+
+def typed(values: list[float], *, raw_bytes: int = 0) -> bytes:
+    """A request whose values are in a typed list, and perhaps raw as well."""
+    request = pb.ModelInferRequest(model_name=NAME)
+    request.inputs.add(name="x", datatype="FP32", shape=[1, 12]).contents.fp32_contents.extend(values)
+    if raw_bytes:
+        request.raw_input_contents.append(bytes(raw_bytes))
+    return request.SerializeToString()
+
+
+ONE = ("x", "FP32", [1, 12], 48)
+WRONG = {
+    "element type": (good(tensors={"x": X.astype("float64")}), "tensor 'x': expected float32, got float64"),
+    "shape": (good(tensors={"x": X[:, :11]}), "tensor 'x': expected shape ['batch', 12], got [1, 11]"),
+    "axes": (good(tensors={"x": X[0]}), "tensor 'x': expected shape ['batch', 12], got [12]"),
+    "too few bytes": (proto(("x", "FP32", [1, 12], 44)), "expected 48 bytes for FP32 [1, 12], got 44"),
+    "too many bytes": (proto(("x", "FP32", [1, 12], 52)), "expected 48 bytes for FP32 [1, 12], got 52"),
+    "negative size": (proto(("x", "FP32", [-1, 12], 48)), "negative size in shape [-1, 12]"),
+    "huge size": (proto(("x", "FP32", [2**62, 12], 48)), "exceeds"),
+    "too many axes": (proto(("x", "FP32", [1] * 40, 4)), "expected at most 32 axes, got 40"),
+    "no input": (good(tensors={}), "missing tensors ['x']; expected ['x']"),
+    "another input": (good(tensors={"z": X}), "missing tensors ['x']; expected ['x']"),
+    "one input more": (good(tensors={"x": X, "z": X}), "unknown tensors ['z']; expected ['x']"),
+    "an input twice": (proto(ONE, ONE), "tensor 'x' is there twice"),
+    "empty batch": (good(tensors={"x": X[:0]}), "the batch is empty"),
+    "too many samples": (
+        good(tensors={"x": np.zeros((1025, 12), np.float32)}),
+        "1025 samples in one request; at most",
+    ),
+    "unknown element type": (proto(("x", "FP33", [1, 12], 48)), "datatype 'FP33' is not supported"),
+    "strings": (proto(("x", "BYTES", [1, 12], 48)), "a string has no fixed size"),
+    "a list too short": (typed([0.0] * 11), "expected 12 values"),
+    "list and raw": (typed([0.0] * 12, raw_bytes=48), "values both raw and in `contents`"),
+    "unknown output": (good(requested_outputs=("z",)), "has no output 'z'; there are ['y']"),
+    "a parameter without value": (proto(ONE, parameters={"p": pb.InferParameter()}), "parameter 'p' has no value"),
+    "shared memory": (
+        pb.ModelInferRequest(
+            model_name=NAME,
+            inputs=[
+                pb.ModelInferRequest.InferInputTensor(
+                    name="x",
+                    datatype="FP32",
+                    shape=[1, 12],
+                    parameters={"shared_memory_region": pb.InferParameter(string_param="r")},
+                )
+            ],
+        ).SerializeToString(),
+        "shared memory is not supported",
+    ),
+    "garbage": (b"\xff\xfe\xfd not a message", ""),
+    "a message cut off": (good()[:-3], ""),
+}
+UNKNOWN = {
+    "model": (good(model_name="other"), f"model 'other' is not served here; there are ['{NAME}', '{NAME}.edge']"),
+    "no model": (good(model_name=""), "model '' is not served here"),
+    "version": (good(model_version="2"), "has no version '2' here; there is '1'"),
+    "plan": (good(parameters={"splitnet_plan": "ffffffffffff"}), "deploy the same package on every tier"),
+    "plan of a wrong type": (good(parameters={"splitnet_plan": 7}), "deploy the same package on every tier"),
+    "a long name": (good(model_name="n" * 100_000), "(100000 characters)"),
+    "a long version": (good(model_version="\N{PILE OF POO}" * 50_000), "(50000 characters)"),
+}
+LATE = {"no time left": (good(parameters={"splitnet_deadline_ms": 0}), "deadline")}
+CASES = [
+    pytest.param(status, *case, id=f"{status.lower()}: {name}")
+    for status, cases in (("INVALID_ARGUMENT", WRONG), ("NOT_FOUND", UNKNOWN), ("DEADLINE_EXCEEDED", LATE))
+    for name, case in cases.items()
+]
+
+
+@pytest.fixture(scope="module")
+def channel(service: Service) -> Iterator[grpc.Channel]:
+    with dialled(service.edge.address) as channel:
+        yield channel
+
+
+@pytest.fixture(scope="module")
+def talk(channel: grpc.Channel) -> Iterator[Conversation]:
+    """One stream for every test of this module: nothing that is sent may end it."""
+    talk = Conversation(channel, timeout_s=600)
+    yield talk
+    talk.end()
+
+
+def called(channel: grpc.Channel, message: bytes) -> tuple[str, str]:
+    try:
+        call(channel, message)
+    except grpc.RpcError as err:
+        return err.code().name, err.details() or ""
+    return "OK", ""
+
+
+def told(talk: Conversation, message: bytes) -> tuple[str, str]:
+    talk.send(message)
+    answer = talk.receive()
+    return str(answer.response.parameters.get("splitnet_status", "OK")), answer.error_message
+
+
+WAYS: list[Any] = [pytest.param("call", id="call"), pytest.param("stream", id="stream")]
+
+
+@pytest.fixture(params=WAYS, scope="module")
+def ask(
+    request: pytest.FixtureRequest, channel: grpc.Channel, talk: Conversation
+) -> Callable[[bytes], tuple[str, str]]:
+    """Send a message to the edge; return the status and the text that come back."""
+    return (lambda m: called(channel, m)) if request.param == "call" else (lambda m: told(talk, m))
+
+
+def check_public(text: str) -> None:
+    for inside in ("Traceback", "File ", ".py", str(ROOT), "site-packages", "onnx", "Error("):
+        assert inside not in text, text
+    assert len(text) < 600
+
+
+@pytest.mark.parametrize(("status", "message", "says"), CASES)
+def test_a_wrong_request_is_told_what_was_expected(
+    ask: Callable[[bytes], tuple[str, str]], status: str, message: bytes, says: str
+) -> None:
+    found, text = ask(message)
+    assert found == status
+    assert says in text
+    check_public(text)
+    assert ask(good()) == ("OK", "")
+
+
+def test_a_method_that_is_not_there(channel: grpc.Channel) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary("/inference.GRPCInferenceService/SystemSharedMemoryStatus")(b"", timeout=TIMEOUT_S)
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_numbers_that_are_none_are_carried(service: Service, packages: Packages, whole: WholeModel) -> None:
+    odd = np.repeat(X, 4, axis=0)
+    odd[0, 0], odd[1, 3], odd[2, 5] = np.nan, np.inf, -np.inf
+    expected = whole.run(odd)
+    with dialled(service.cloud.address) as channel:
+        response = call(channel, good(tensors={"x": odd}))
+    np.testing.assert_allclose(response.tensors["y"], expected["y"], rtol=1e-5, atol=1e-6)
+    assert np.isnan(response.tensors["y"][0]).all()
+    with Session(packages.split, upstream=service.edge.target, deadline_ms=TIMEOUT_S * 1e3) as session:
+        answer = session.infer(odd)
+    unsure = np.isnan(expected["low_confidence"]) & np.isnan(expected["mid_confidence"])
+    assert unsure[0]
+    assert [answer.exits[index] for index in np.flatnonzero(unsure)] == ["cloud"] * unsure.sum()
+    np.testing.assert_allclose(answer.outputs["y"][unsure], expected["y"][unsure], rtol=1e-5, atol=1e-6)
+    assert not answer.fallback
+
+
+def test_a_message_over_the_limit_is_refused(packages: Packages, tmp_path: Path) -> None:
+    (tmp_path / "cloud.toml").write_text("max_message_bytes = 8192")
+    with running("cloud", package=packages.split, options=["--config", str(tmp_path / "cloud.toml")]) as cloud:
+        with dialled(cloud.address) as channel:
+            large = good(tensors={"x": np.zeros((200, 12), np.float32)})
+            status, text = called(channel, large)
+            assert status == "RESOURCE_EXHAUSTED"
+            assert "8192" in text
+            talk = Conversation(channel)
+            talk.send(large)
+            with pytest.raises(grpc.RpcError, match="8192") as caught:
+                talk.receive()
+            assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert called(channel, good()) == ("OK", "")
+
+
+def test_bytes_that_are_no_http2(service: Service, channel: grpc.Channel) -> None:
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    for garbage in (b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x00" * 100_000, preface + b"\xff" * 100_000):
+        with socket.create_connection(service.edge.address, TIMEOUT_S) as client:
+            client.sendall(garbage)
+            client.shutdown(socket.SHUT_WR)
+            try:
+                while client.recv(65536):
+                    pass
+            except ConnectionResetError:
+                pass
+    assert called(channel, good()) == ("OK", "")
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> bytes:
+    """A good request with some of its bytes replaced, cut out, doubled or added."""
+    message = bytearray(good(id="id", parameters={"splitnet_deadline_ms": 20_000, "text": "t"}))
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, len(message)))
+        stop = min(len(message), start + draw(st.integers(0, 8)))
+        message[start:stop] = draw(st.binary(max_size=8) | st.just(bytes(message[start:stop]) * 2))
+    return bytes(message)
+
+
+@st.composite
+def composed(draw: st.DrawFn) -> bytes:
+    """A well-formed message that says anything."""
+    names = st.sampled_from(["x", "low", "y", ""]) | st.text(max_size=5)
+    request = pb.ModelInferRequest(
+        model_name=draw(st.sampled_from([NAME, f"{NAME}.edge"]) | names),
+        model_version=draw(st.sampled_from(["", "1", "2", "\x00"])),
+        id=draw(st.text(max_size=5)),
+    )
+    datatypes = st.sampled_from(["FP32", "FP64", "FP16", "INT64", "BOOL", "BYTES", "BF16", ""])
+    sizes = st.sampled_from([0, 1, 2, 12, 48, -1, 2**31, 2**62])
+    for _ in range(draw(st.integers(0, 3))):
+        request.inputs.add(name=draw(names), datatype=draw(datatypes), shape=draw(st.lists(sizes, max_size=3)))
+        request.raw_input_contents.append(bytes(draw(st.sampled_from([0, 4, 48, 96, 192]))))
+    for name in draw(st.lists(names, max_size=2)):
+        request.outputs.add(name=name)
+    for key in draw(st.lists(st.sampled_from(["splitnet_plan", "splitnet_deadline_ms", "other"]), max_size=3)):
+        parameter = request.parameters[key]
+        kind = draw(st.sampled_from(["bool_param", "int64_param", "string_param", "double_param", "uint64_param"]))
+        values: dict[str, st.SearchStrategy[Any]] = {
+            "bool_param": st.booleans(),
+            "int64_param": st.integers(-(2**63), 2**63 - 1),
+            "string_param": st.text(max_size=5),
+            "double_param": st.floats(),
+            "uint64_param": st.integers(0, 2**64 - 1),
+        }
+        setattr(parameter, kind, draw(values[kind]))
+    return request.SerializeToString()
+
+
+@given(message=mutated() | composed())
+@settings(max_examples=80)
+def test_no_request_breaks_the_server(ask: Callable[[bytes], tuple[str, str]], message: bytes) -> None:
+    status, text = ask(message)
+    assert status in FAIR
+    check_public(text)
+    assert ask(good()) == ("OK", "")

@@ -1,0 +1,172 @@
+"""Whatever dies, the device answers in time; and when it comes back, so does the service."""
+
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+from splitnet.config import format_address
+from splitnet.emulate import LinkShape, ShapedLink
+from splitnet_device import Answer, Session
+from tests.programs.conftest import Packages, Samples, Service
+from tests.programs.processes import TIMEOUT_S, eventually, running
+
+DEADLINE_MS = 400.0
+#: What a busy machine may add: 50 ms are promised on a quiet one.
+NOISE_S = 0.15
+
+
+def timed(session: Session, samples: Samples, tier: str) -> tuple[Answer, float]:
+    start_s = time.monotonic()
+    answer = session.infer(samples.at(tier))
+    return answer, time.monotonic() - start_s
+
+
+class Stream:
+    """Samples one after the other from a thread, until it is stopped."""
+
+    def __init__(self, session: Session, samples: Samples) -> None:
+        self.answers: list[Answer] = []
+        self.errors: list[BaseException] = []
+        self.longest_s = 0.0
+        self._session, self._samples = session, samples
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        index = 0
+        while not self._stopped.is_set():
+            start_s = time.monotonic()
+            try:
+                self.answers.append(self._session.infer(self._samples.x[[index % 200]]))
+            except BaseException as err:  # noqa: BLE001  (the test looks at it)
+                self.errors.append(err)
+            self.longest_s = max(self.longest_s, time.monotonic() - start_s)
+            index += 1
+
+    def seen(self, *, fallback: bool, after: int = 0) -> bool:
+        """Whether an answer after the first `after` came from a fallback, or from above the device."""
+        return any(
+            a.fallback if fallback else a.exits != ("device",) and not a.fallback for a in self.answers[after:]
+        )
+
+    def __enter__(self) -> "Stream":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join(TIMEOUT_S)
+
+
+@contextmanager
+def silent() -> Iterator[tuple[str, int]]:
+    """An address that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()
+
+
+def test_nobody_is_there(packages: Packages, samples: Samples) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        address = format_address(reserved.getsockname())
+    with Session(packages.split, upstream=address, deadline_ms=DEADLINE_MS) as session:
+        for _ in range(3):
+            answer, seconds = timed(session, samples, "cloud")
+            assert (answer.exits, answer.fallbacks) == (("device",), ("UNAVAILABLE",))
+            assert seconds < DEADLINE_MS / 1e3 + NOISE_S
+        answer, _ = timed(session, samples, "device")
+        assert (answer.exits, answer.fallbacks) == (("device",), ("",))
+
+
+def test_the_link_is_a_black_hole(packages: Packages, samples: Samples) -> None:
+    with (
+        silent() as target,
+        ShapedLink(target, LinkShape(delay_s=0.005)) as link,
+        Session(packages.split, upstream=format_address(link.address), deadline_ms=DEADLINE_MS) as session,
+    ):
+        answer, seconds = timed(session, samples, "cloud")
+        assert (answer.exits, answer.fallbacks) == (("device",), ("DEADLINE_EXCEEDED",))
+        assert seconds < DEADLINE_MS / 1e3 + NOISE_S
+        futures = [session.submit(samples.at("cloud"), deadline_ms=100) for _ in range(100)]
+        start_s = time.monotonic()
+        assert {future.result(TIMEOUT_S).exits for future in futures} == {("device",)}
+        assert time.monotonic() - start_s < 0.1 + NOISE_S
+        # An attempt to connect is given up after a second; from then on nobody is waited for.
+        eventually(lambda: session.infer(samples.at("cloud")).fallbacks == ("UNAVAILABLE",))
+        answer, seconds = timed(session, samples, "cloud")
+        assert (answer.exits, answer.fallbacks) == (("device",), ("UNAVAILABLE",))
+        assert seconds < NOISE_S
+
+
+def test_the_edge_is_killed_and_comes_back(service: Service, packages: Packages, samples: Samples) -> None:
+    with running("edge", package=packages.split, upstream=service.cloud.address) as edge:
+        session = Session(packages.split, upstream=edge.target, deadline_ms=DEADLINE_MS)
+        with session, Stream(session, samples) as stream:
+            eventually(lambda: stream.seen(fallback=False))
+            edge.process.kill()
+            eventually(lambda: stream.seen(fallback=True))
+            assert edge.ended() == -signal.SIGKILL
+            killed_at = len(stream.answers)
+            with running("edge", package=packages.split, upstream=service.cloud.address, listen=edge.address):
+                eventually(lambda: stream.seen(fallback=False, after=killed_at))
+    assert not stream.errors
+    assert stream.longest_s < DEADLINE_MS / 1e3 + NOISE_S
+    assert {reason for answer in stream.answers for reason in answer.fallbacks} <= {"", "UNAVAILABLE"}
+
+
+def test_the_edge_is_frozen_and_thawed(service: Service, packages: Packages, samples: Samples) -> None:
+    with (
+        running("edge", package=packages.split, upstream=service.cloud.address) as edge,
+        Session(packages.split, upstream=edge.target, deadline_ms=DEADLINE_MS) as session,
+    ):
+        eventually(lambda: session.infer(samples.at("cloud")).exits == ("cloud",))
+        edge.process.send_signal(signal.SIGSTOP)
+        for _ in range(3):
+            answer, seconds = timed(session, samples, "cloud")
+            assert (answer.exits, answer.fallbacks) == (("device",), ("DEADLINE_EXCEEDED",))
+            assert seconds < DEADLINE_MS / 1e3 + NOISE_S
+        edge.process.send_signal(signal.SIGCONT)
+        eventually(lambda: session.infer(samples.at("cloud")).exits == ("cloud",))
+
+
+def test_the_cloud_is_killed_and_comes_back(packages: Packages, samples: Samples) -> None:
+    with (
+        running("cloud", package=packages.split) as cloud,
+        running("edge", package=packages.split, upstream=cloud.address) as edge,
+        Session(packages.split, upstream=edge.target, deadline_ms=TIMEOUT_S * 1e3) as session,
+    ):
+        eventually(lambda: session.infer(samples.at("cloud")).exits == ("cloud",))
+        cloud.process.kill()
+        cloud.ended()
+        answer = session.infer(samples.x)
+        assert answer.exits == tuple("edge" if tier == "cloud" else tier for tier in samples.exits)
+        assert answer.fallbacks == tuple("UNAVAILABLE" if tier == "cloud" else "" for tier in samples.exits)
+        with running("cloud", package=packages.split, listen=cloud.address):
+            eventually(lambda: session.infer(samples.at("cloud")).exits == ("cloud",))
+
+
+def test_an_edge_without_a_cloud_answers_what_it_can(packages: Packages, samples: Samples) -> None:
+    with (
+        running("edge", package=packages.split) as edge,
+        Session(packages.split, upstream=edge.target, deadline_ms=TIMEOUT_S * 1e3) as session,
+    ):
+        answer = session.infer(samples.x)
+    assert answer.exits == tuple("edge" if tier == "cloud" else tier for tier in samples.exits)
+    assert answer.fallbacks == tuple("UNAVAILABLE" if tier == "cloud" else "" for tier in samples.exits)
+
+
+def test_the_link_is_too_slow_for_the_deadline(service: Service, packages: Packages, samples: Samples) -> None:
+    with (
+        ShapedLink(service.edge.address, LinkShape(bandwidth_bps=20_000)) as link,
+        Session(packages.split, upstream=format_address(link.address), deadline_ms=DEADLINE_MS) as session,
+    ):
+        assert session.wait_for_link(TIMEOUT_S)
+        start_s = time.monotonic()
+        futures = [session.submit(samples.at("edge", 10)) for _ in range(10)]
+        for future in futures:
+            assert len(future.result(TIMEOUT_S).exits) == 10
+        assert time.monotonic() - start_s < DEADLINE_MS / 1e3 + NOISE_S
+        assert any(future.result().fallbacks == ("DEADLINE_EXCEEDED",) * 10 for future in futures)
