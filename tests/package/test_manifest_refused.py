@@ -60,6 +60,7 @@ def dotted(path: Path_) -> str:
 
 NODES = list(walk(BASE))
 LEAVES = [path for path, value in NODES if not isinstance(value, dict | list)]
+NUMBERS = [path for path, value in NODES if isinstance(value, int | float)]
 OBJECTS = [path for path, value in NODES if isinstance(value, dict) and (not path or path[-1] not in FREE)]
 
 
@@ -79,12 +80,11 @@ def test_a_value_of_another_type_is_named(path: Path_, value: Any, tmp_path: Pat
     assert str(tmp_path / "manifest.json") in str(caught.value)
 
 
-@pytest.mark.parametrize("path", LEAVES, ids=dotted)
+@pytest.mark.parametrize("path", NUMBERS, ids=dotted)
 def test_a_number_in_quotes_is_no_number(path: Path_, tmp_path: Path) -> None:
     value = next(value for each, value in NODES if each == path)
-    swapped = str(value) if isinstance(value, int | float) else 7
     with pytest.raises(PackageError) as caught:
-        read_manifest(written(tmp_path, json.dumps(changed(path, swapped))))
+        read_manifest(written(tmp_path, json.dumps(changed(path, str(value)))))
     assert dotted(path) in str(caught.value)
 
 
@@ -92,7 +92,7 @@ def test_a_number_in_quotes_is_no_number(path: Path_, tmp_path: Path) -> None:
 def test_an_unknown_key_is_named(path: Path_, tmp_path: Path) -> None:
     with pytest.raises(PackageError) as caught:
         read_manifest(written(tmp_path, json.dumps(changed((*path, "surplus"), 1))))
-    assert f"{dotted((*path, 'surplus'))}: Extra inputs" in str(caught.value)
+    assert f"{dotted((*path, 'surplus'))}: " in str(caught.value)
 
 
 @pytest.mark.parametrize("path", REQUIRED, ids=dotted)
@@ -104,7 +104,7 @@ def test_a_missing_key_is_named(path: Path_, tmp_path: Path) -> None:
     del place[path[-1]]
     with pytest.raises(PackageError) as caught:
         read_manifest(written(tmp_path, json.dumps(document)))
-    assert f"{dotted(path)}: Field required" in str(caught.value)
+    assert f"{dotted(path)}: " in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_a_value_out_of_range_is_named(path: str, value: Any, tmp_path: Path) ->
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
 def test_numbers_that_are_not_finite_are_refused(number: str, tmp_path: Path) -> None:
-    with pytest.raises(PackageError, match="exits.0.threshold"):
+    with pytest.raises(PackageError, match=r"exits\.0\.threshold"):
         read_manifest(written(tmp_path, TEXT.replace('"threshold":0.9', f'"threshold":{number}')))
 
 

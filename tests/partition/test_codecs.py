@@ -1,0 +1,95 @@
+"""Codecs in whole jobs: what they cost in answers, when they are given up, and when they cannot be had."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from splitnet.deadline import Deadline
+from splitnet.errors import ModelError
+from splitnet.partition import PartitionResult
+from tests.graph import models as zoo
+from tests.partition.jobs import answers, calibration, deployed, job, run_whole
+from tests.partition.models import outlier
+
+
+def codecs(result: PartitionResult) -> list[str]:
+    return [tensor.codec for wire in result.package.manifest.plan.wires for tensor in wire.tensors]
+
+
+def images(folder: Path, count: int = 40) -> Path:
+    return calibration(folder, x=np.random.default_rng(1).standard_normal((count, 3, 8, 8)).astype(np.float32))
+
+
+@pytest.mark.parametrize(("codec", "dtype", "most"), [("u8", "uint8", 0.1), ("f16", "float16", 1e-3)])
+def test_a_codec_makes_the_answer_right_to_a_tolerance(
+    codec: str, dtype: str, most: float, tmp_path: Path
+) -> None:
+    samples = images(tmp_path)
+    result = job(zoo.residual(), tmp_path, codec=codec, cuts=(("stem",), ("block_0",)), calibration=samples)
+    assert codecs(result) == [codec, codec]
+    manifest = result.package.manifest
+    for wire, tensor in zip(manifest.plan.wires, ("stem", "block_0"), strict=True):
+        assert [(sent.name, sent.dtype) for sent in wire.tensors] == [(f"{tensor}.{codec}", dtype)]
+        assert wire.tensors[0].bytes_per_sample == 4 * 8 * 8 * np.dtype(dtype).itemsize
+    assert manifest.verification.level == "tolerance"
+    assert 0 < manifest.verification.max_abs < most
+    assert manifest.verification.agreement > 0.9
+    assert manifest.verification.samples > 40
+    inputs = {"x": np.load(samples)["x"][:6]}
+    whole = run_whole(tmp_path / "model.onnx", inputs)["y"]
+    split = answers(result.package, inputs)["y"]
+    assert 0 < np.max(np.abs(split - whole)) <= manifest.verification.max_abs * 1.01
+    with deployed(result.package) as device:
+        answer = device.submit(inputs, Deadline.after_ms(60_000)).result(timeout=60)
+    np.testing.assert_allclose(answer.outputs["y"], whole, atol=most)
+
+
+def test_without_calibration_auto_never_takes_u8(tmp_path: Path) -> None:
+    result = job(zoo.residual(), tmp_path, cuts=(("stem",),))
+    assert codecs(result) == ["f16"]
+
+
+def test_with_calibration_auto_takes_the_smallest_that_keeps_the_answers(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).standard_normal((300, 3)).astype(np.float32)
+    x[:, 1] += np.sign(x[:, 1] - x[:, 2])  # no sample is so near to even that a step of u8 decides
+    easy = job(outlier(0.0, 1.0), tmp_path, cuts=(("t",),), calibration=calibration(tmp_path, x=x))
+    assert codecs(easy) == ["u8"]
+    assert easy.given_up == ()
+
+
+@pytest.mark.parametrize(
+    ("offset", "scale", "given_up", "taken"),
+    [(0.0, 1000.0, ("u8",), "f16"), (2000.0, 1.0, ("u8", "f16"), "none")],
+)
+def test_auto_gives_up_codecs_that_change_answers(
+    offset: float, scale: float, given_up: tuple[str, ...], taken: str, tmp_path: Path
+) -> None:
+    x = np.random.default_rng(0).standard_normal((300, 3)).astype(np.float32)
+    samples = calibration(tmp_path, x=x)
+    result = job(outlier(offset, scale), tmp_path, cuts=(("t",),), calibration=samples)
+    assert result.given_up == given_up
+    assert codecs(result) == [taken]
+    assert result.package.manifest.verification.agreement >= 0.995
+    assert (result.package.manifest.verification.level == "bit-equal") == (taken == "none")
+    insisted = job(outlier(offset, scale), tmp_path, codec="u8", cuts=(("t",),), calibration=samples)
+    assert insisted.given_up == ()
+    assert codecs(insisted) == ["u8"]
+    assert insisted.package.manifest.verification.agreement < 0.9
+
+
+def test_f16_is_not_had_where_it_would_overflow(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).standard_normal((20, 3)).astype(np.float32)
+    samples = calibration(tmp_path, x=x)
+    proto = outlier(0.0, 1e6)
+    with pytest.raises(ModelError, match=r"the cut \['t'\] cannot be sent as asked"):
+        job(proto, tmp_path, codec="f16", cuts=(("t",),), calibration=samples)
+    assert "f16" not in codecs(job(proto, tmp_path, cuts=(("t",),), calibration=samples))
+
+
+def test_calibration_data_with_infinities_still_give_a_range(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).standard_normal((20, 3)).astype(np.float32)
+    x[3, 0], x[4, 0] = np.inf, np.nan
+    result = job(outlier(0.0, 1.0), tmp_path, codec="u8", cuts=(("t",),), calibration=calibration(tmp_path, x=x))
+    assert codecs(result) == ["u8"]
+    assert np.isfinite(answers(result.package, {"x": x[:3]})["y"]).all()
