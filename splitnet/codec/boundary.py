@@ -118,7 +118,10 @@ def prepend_decoder(model: ir.Model, codec: TensorCodec) -> None:
     else:
         node = ir.node("DequantizeLinear", [wire, *_constants(model, codec)], name=f"{codec.wire.name}.decode")
     model.graph.inputs[index] = wire
-    model.graph.insert_before(model.graph[0], node)
+    if len(model.graph):
+        model.graph.insert_before(model.graph[0], node)
+    else:
+        model.graph.append(node)
     tensor.replace_all_uses_with(node.outputs[0], replace_graph_outputs=True)
     # The decoded tensor keeps the name under which the rest of the segment knows it.
     node.outputs[0].name = codec.tensor.name

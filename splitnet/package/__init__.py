@@ -1,6 +1,8 @@
 """The package: the unit of deployment, a directory with a manifest and plain ONNX files."""
 
 from splitnet.package.manifest import (
+    MAX_VERSION,
+    MODEL_NAME,
     TIERS,
     Alternative,
     CalibrationEntry,
@@ -19,6 +21,8 @@ from splitnet.package.reader import Package, open_package, read_manifest
 from splitnet.package.writer import check_target, write_package
 
 __all__ = [
+    "MAX_VERSION",
+    "MODEL_NAME",
     "TIERS",
     "Alternative",
     "CalibrationEntry",

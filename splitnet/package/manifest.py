@@ -11,6 +11,10 @@ from splitnet.tensors import TensorSpec
 
 FORMAT_VERSION: Literal[1] = 1
 
+#: What a model may be called, as a regular expression, and the highest version of one.
+MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9_\-]{0,127}$"
+MAX_VERSION = 2**31
+
 Tier = Literal["device", "edge", "cloud"]
 TIERS: tuple[Tier, ...] = ("device", "edge", "cloud")
 
@@ -74,8 +78,8 @@ class WireTensor(TensorEntry):
 class ModelEntry(Frozen):
     """The whole model that the segments were cut from."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_\-]{0,127}$")]
-    version: Annotated[int, Field(ge=1, le=2**31)]
+    name: Annotated[str, Field(pattern=MODEL_NAME)]
+    version: Annotated[int, Field(ge=1, le=MAX_VERSION)]
     sha256: Sha256
     opset: Annotated[int, Field(ge=1)]
     inputs: tuple[TensorEntry, ...] = Field(min_length=1)

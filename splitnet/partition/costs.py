@@ -81,13 +81,15 @@ def _problem(
         sum(profile.node_ms.get(name, 0.0) for name in nodes_between(lower, upper))
         for lower, upper in itertools.pairwise(cuts)
     )
+    exits = _exit_points(analysis, profile)
+    reached = frozenset(range(len(exits)))
     return Problem(
         cost_ms=steps,
         wires=tuple(_wires(analysis, cut, ranges, codecs) for cut in cuts),
         speeds=(site.device.speed, site.edge.speed, site.cloud.speed),
         links=(_link(site, 0), _link(site, 1)),
-        exits=_exit_points(analysis, profile),
-        survival=analysis.exits.survival,
+        exits=exits,
+        survival={used: left for used, left in analysis.exits.survival.items() if used <= reached},
         answer_nbytes=float(sum(spec.sample_nbytes for spec in analysis.outputs)),
     )
 
@@ -138,4 +140,7 @@ def _exit_points(analysis: Analysis, profile: Profile) -> tuple[ExitPoint, ...]:
         cost_ms = sum(profile.node_ms.get(name, 0.0) for name in own)
         position = exit_position(analysis.cuts, analysis.model, head.tensors)
         points.append(ExitPoint(head.confidence, position, cost_ms))
+    # Above the last cut by hand is the last tier, which answers by itself: exits there are of no use.
+    while points and points[-1].position >= analysis.cuts[-1].position:
+        points.pop()
     return tuple(points)

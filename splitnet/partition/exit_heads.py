@@ -78,7 +78,7 @@ def describe_exits(model: ir.Model) -> tuple[ExitDescription, ...]:
         raise ModelError(f"metadata {METADATA_KEY!r}: not JSON: {err}") from err
     names = {value.name for value in model.graph.outputs}
     for index, entry in enumerate(exits):
-        if unknown := set(entry.tensors) - names:
+        if unknown := {*entry.tensors, *entry.outputs} - names:
             raise ModelError(
                 f"metadata {METADATA_KEY!r}: exit {index} names {sorted(unknown)}, which the model does not answer"
             )

@@ -1,12 +1,21 @@
 """`splitnet partition` from end to end: analyse, measure, choose, cut, verify, write."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from splitnet.codec import CODECS, CodecName
 from splitnet.errors import InvalidArgumentError
-from splitnet.package import TIERS, Alternative, Package, VerificationEntry, check_target
+from splitnet.package import (
+    MAX_VERSION,
+    MODEL_NAME,
+    TIERS,
+    Alternative,
+    Package,
+    VerificationEntry,
+    check_target,
+)
 from splitnet.partition.analysis import Analysis, analyse
 from splitnet.partition.choose import choose, choose_at_cuts
 from splitnet.partition.costs import Costs, measure_costs, restrict
@@ -109,6 +118,12 @@ class _Chosen:
 
 def _check(options: PartitionOptions) -> None:
     check_target(options.output)
+    if options.name is not None and not re.fullmatch(MODEL_NAME, options.name):
+        raise InvalidArgumentError(
+            f"name {options.name!r}: expected 1 to 128 ASCII letters, digits, '_' and '-', a letter or digit first"
+        )
+    if not 1 <= options.version <= MAX_VERSION:
+        raise InvalidArgumentError(f"version {options.version}: expected 1 to {MAX_VERSION}")
     if len(options.cuts) > len(TIERS) - 1:
         raise InvalidArgumentError(f"{len(options.cuts)} cuts by hand: three tiers have at most two")
     if options.cuts and options.place != "auto":

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import onnx_ir as ir
 
 from splitnet.codec import CodecName, TensorCodec, append_encoder, prepend_decoder
@@ -86,12 +87,17 @@ def _segment(
     kept = dict.fromkeys([*(head.tensors if head is not None else ()), *answers])
     if not wanted and not kept:
         return None
-    model = extract_segment(analysis.model, [codec.tensor.name for codec in incoming], [*kept, *wanted])
-    _drop_outputs(model, {codec.tensor.name for codec in sending} - kept.keys())
+    taken = [codec.tensor for codec in incoming]
+    if kept or not wanted.keys() <= {spec.name for spec in taken}:
+        model = extract_segment(analysis.model, [spec.name for spec in taken], [*kept, *wanted])
+        _drop_outputs(model, {codec.tensor.name for codec in sending} - kept.keys())
+    else:
+        model = _empty(analysis.model, taken)
     for codec in sending:
         append_encoder(model, codec)
     for codec in incoming:
         prepend_decoder(model, codec)
+    _sort_weights(model)
     outputs = tuple(analysis.specs[name] for name in kept) + tuple(codec.wire for codec in sending)
     return BuiltSegment(
         TIERS[index],
@@ -102,6 +108,20 @@ def _segment(
         dict(model.opset_imports),
         _param_bytes(model),
     )
+
+
+def _empty(source: ir.Model, taken: Sequence[TensorSpec]) -> ir.Model:
+    """A segment without nodes, for a tier that sends on what it takes in another codec."""
+    inputs = [
+        ir.Value(
+            name=spec.name,
+            type=ir.TensorType(ir.DataType.from_numpy(np.dtype(spec.dtype))),
+            shape=ir.Shape(spec.shape),
+        )
+        for spec in taken
+    ]
+    graph = ir.Graph(inputs, [], nodes=[], opset_imports={"": source.opset_imports[""]}, name="relay")
+    return ir.Model(graph, ir_version=source.ir_version)
 
 
 def _answers(analysis: Analysis, placement: Placement, index: int) -> list[str]:
@@ -127,6 +147,14 @@ def _drop_outputs(model: ir.Model, names: set[str]) -> None:
     kept = [value for value in model.graph.outputs if value.name not in names]
     del model.graph.outputs[:]
     model.graph.outputs.extend(kept)
+
+
+def _sort_weights(model: ir.Model) -> None:
+    """Put weights in order of their names: extraction takes them from a set, and a plan is named by its bytes."""
+    weights = sorted(model.graph.initializers.items())
+    model.graph.initializers.clear()
+    for _, value in weights:
+        model.graph.register_initializer(value)
 
 
 def _param_bytes(model: ir.Model) -> int:

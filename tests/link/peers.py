@@ -115,9 +115,9 @@ def linked(
         yield client
 
 
-def in_thread(work: Callable[[], None]) -> "Future[None]":
+def in_thread(work: Callable[[], object]) -> "Future[object]":
     """Run `work` in a thread, and promise its end."""
-    ended: Future[None] = Future()
+    ended: Future[object] = Future()
 
     def run() -> None:
         try:
@@ -132,7 +132,7 @@ def in_thread(work: Callable[[], None]) -> "Future[None]":
 @contextmanager
 def foreign(talk: Callable[[Iterator[bytes]], Iterator[bytes]]) -> Iterator[Address]:
     """A server of somebody else, which answers each stream as `talk` does."""
-    handler = grpc.stream_stream_rpc_method_handler(lambda messages, _: talk(messages))
+    handler: Any = grpc.stream_stream_rpc_method_handler(lambda messages, _: talk(messages))
     with ThreadPoolExecutor(4) as workers:
         server = grpc.server(workers)
         methods = {MODEL_STREAM_INFER.name: handler}
@@ -158,9 +158,15 @@ def dialled(address: Address) -> Iterator[grpc.Channel]:
         yield channel
 
 
+def unary(channel: grpc.Channel, path: str) -> Any:
+    """Return a call that takes and gives bytes."""
+    made: Any = channel.unary_unary(path)
+    return made
+
+
 def call(channel: grpc.Channel, message: bytes, *, timeout_s: float = TIMEOUT_S) -> InferResponse:
     """Call ModelInfer with any bytes."""
-    reply: bytes = channel.unary_unary(MODEL_INFER.path)(message, timeout=timeout_s, wait_for_ready=True)
+    reply: bytes = unary(channel, MODEL_INFER.path)(message, timeout=timeout_s, wait_for_ready=True)
     return decode_response(reply)
 
 
@@ -171,9 +177,8 @@ class Conversation:
         self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self.taken = 0
         self._changed = threading.Condition()
-        self.call: Any = channel.stream_stream(MODEL_STREAM_INFER.path)(
-            self._messages(), timeout=timeout_s, wait_for_ready=True
-        )
+        method: Any = channel.stream_stream(MODEL_STREAM_INFER.path)
+        self.call = method(self._messages(), timeout=timeout_s, wait_for_ready=True)
 
     def _messages(self) -> Iterator[bytes]:
         while (message := self._outbox.get()) is not None:

@@ -12,6 +12,7 @@ from splitnet.errors import ConfigError, ModelError, NotFoundError, SplitNetErro
 from splitnet.link import TierServer
 from splitnet.link.status import STATUS_PARAMETER
 from splitnet.protocol import (
+    MODEL_INFER,
     MODEL_METADATA,
     MODEL_READY,
     SERVER_LIVE,
@@ -32,6 +33,7 @@ from tests.link.peers import (
     raises,
     serving,
     started,
+    unary,
 )
 from tests.programs.processes import eventually
 
@@ -94,7 +96,7 @@ def _has_place(channel: grpc.Channel, plane: Plane) -> bool:
     except queue.Empty:
         return False
     answer.set_result(echo(request))
-    return talk.receive().response.tensors["x"][0] == 2
+    return bool(talk.receive().response.tensors["x"][0] == 2)
 
 
 def test_requests_of_a_stream_are_bounded() -> None:
@@ -197,16 +199,14 @@ def test_the_small_calls_are_the_data_planes() -> None:
 
         def ready(name: str, version: str) -> bool:
             message = MODEL_READY.encode_request(ModelName(name, version))
-            reply: bytes = channel.unary_unary(MODEL_READY.path)(message, timeout=TIMEOUT_S)
+            reply: bytes = unary(channel, MODEL_READY.path)(message, timeout=TIMEOUT_S)
             return MODEL_READY.decode_response(reply)
 
         assert ready("m", "1")
         assert not ready("m", "2")
-        assert channel.unary_unary(SERVER_LIVE.path)(b"", timeout=TIMEOUT_S) == SERVER_LIVE.encode_response(True)  # noqa: FBT003
+        assert unary(channel, SERVER_LIVE.path)(b"", timeout=TIMEOUT_S) == SERVER_LIVE.encode_response(True)  # noqa: FBT003
         with pytest.raises(grpc.RpcError, match="model 'q' '' is not served here") as caught:
-            channel.unary_unary(MODEL_METADATA.path)(
-                MODEL_METADATA.encode_request(ModelName("q")), timeout=TIMEOUT_S
-            )
+            unary(channel, MODEL_METADATA.path)(MODEL_METADATA.encode_request(ModelName("q")), timeout=TIMEOUT_S)
         assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
 
@@ -216,9 +216,7 @@ def test_stopping_tells_watchers_finishes_what_is_in_flight_and_does_not_wait_fo
     with dialled(server.address) as channel:
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S)
         assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
-        reply = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer").future(
-            encode_request(ask(1)), timeout=TIMEOUT_S
-        )
+        reply = unary(channel, MODEL_INFER.path).future(encode_request(ask(1)), timeout=TIMEOUT_S)
         talk = Conversation(channel)
         talk.send(encode_request(ask(2)))
         held = [plane.next(), plane.next()]

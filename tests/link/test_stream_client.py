@@ -1,4 +1,4 @@
-"""StreamClient against TierServer: many in flight, bounded, and every request ends, whatever the other side does."""
+"""StreamClient against TierServer: many in flight, within bounds, and every request ends whatever happens."""
 
 import socket
 import time

@@ -54,7 +54,7 @@ def test_an_altered_segment_is_not_served(command: str, altered: Path) -> None:
     assert "copy the package again" in line
 
 
-def test_a_tier_reads_its_own_segment_only(altered: Path, packages: Packages, tmp_path: Path) -> None:
+def test_a_tier_reads_its_own_segment_only(altered: Path, tmp_path: Path) -> None:
     (altered / "segments/cloud.onnx").unlink()
     np.savez(tmp_path / "samples.npz", x=np.zeros((1, 12), np.float32))
     done = run("device", "--package", str(altered), "--input", str(tmp_path / "samples.npz"), "--json")

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from splitnet.protocol import InferRequest, encode_request
 from splitnet.protocol import open_inference_pb2 as pb
 from splitnet_device import Session
-from tests.link.peers import Conversation, call, dialled
+from tests.link.peers import Conversation, call, dialled, unary
 from tests.programs.classifier import NAME, WholeModel
-from tests.programs.conftest import Packages, Samples, Service
+from tests.programs.conftest import Packages, Service
 from tests.programs.processes import ROOT, TIMEOUT_S, running
 
 X = np.linspace(-1, 1, 12, dtype=np.float32).reshape(1, 12)
@@ -164,7 +164,7 @@ def test_a_wrong_request_is_told_what_was_expected(
 
 def test_a_method_that_is_not_there(channel: grpc.Channel) -> None:
     with pytest.raises(grpc.RpcError) as caught:
-        channel.unary_unary("/inference.GRPCInferenceService/SystemSharedMemoryStatus")(b"", timeout=TIMEOUT_S)
+        unary(channel, "/inference.GRPCInferenceService/SystemSharedMemoryStatus")(b"", timeout=TIMEOUT_S)
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
@@ -187,18 +187,20 @@ def test_numbers_that_are_none_are_carried(service: Service, packages: Packages,
 
 def test_a_message_over_the_limit_is_refused(packages: Packages, tmp_path: Path) -> None:
     (tmp_path / "cloud.toml").write_text("max_message_bytes = 8192")
-    with running("cloud", package=packages.split, options=["--config", str(tmp_path / "cloud.toml")]) as cloud:
-        with dialled(cloud.address) as channel:
-            large = good(tensors={"x": np.zeros((200, 12), np.float32)})
-            status, text = called(channel, large)
-            assert status == "RESOURCE_EXHAUSTED"
-            assert "8192" in text
-            talk = Conversation(channel)
-            talk.send(large)
-            with pytest.raises(grpc.RpcError, match="8192") as caught:
-                talk.receive()
-            assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-            assert called(channel, good()) == ("OK", "")
+    with (
+        running("cloud", package=packages.split, options=["--config", str(tmp_path / "cloud.toml")]) as cloud,
+        dialled(cloud.address) as channel,
+    ):
+        large = good(tensors={"x": np.zeros((200, 12), np.float32)})
+        status, text = called(channel, large)
+        assert status == "RESOURCE_EXHAUSTED"
+        assert "8192" in text
+        talk = Conversation(channel)
+        talk.send(large)
+        with pytest.raises(grpc.RpcError, match="8192") as caught:
+            talk.receive()
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert called(channel, good()) == ("OK", "")
 
 
 def test_bytes_that_are_no_http2(service: Service, channel: grpc.Channel) -> None:

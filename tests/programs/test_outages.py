@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-
+from typing import Self
 
 from splitnet.config import format_address
 from splitnet.emulate import LinkShape, ShapedLink
@@ -53,7 +53,7 @@ class Stream:
             a.fallback if fallback else a.exits != ("device",) and not a.fallback for a in self.answers[after:]
         )
 
-    def __enter__(self) -> "Stream":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -31,7 +31,7 @@ from splitnet.protocol import (
     encode_request,
 )
 from splitnet.tensors import Array
-from tests.link.peers import Conversation, call, dialled
+from tests.link.peers import Conversation, call, dialled, unary
 from tests.programs.classifier import NAME, WholeModel
 from tests.programs.conftest import Packages, Samples, Service
 from tests.programs.processes import ROOT, TIMEOUT_S, Program, running
@@ -46,7 +46,7 @@ def channel(service: Service, tier: str) -> Iterator[grpc.Channel]:
 
 
 def answer_of(channel: grpc.Channel, method: Method[Any, Any], request: Any) -> Any:
-    reply: bytes = channel.unary_unary(method.path)(method.encode_request(request), timeout=TIMEOUT_S)
+    reply: bytes = unary(channel, method.path)(method.encode_request(request), timeout=TIMEOUT_S)
     return method.decode_response(reply)
 
 
