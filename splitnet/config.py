@@ -4,9 +4,17 @@ import json
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from splitnet.errors import ConfigError, NotFoundError
@@ -71,8 +79,7 @@ class TierConfig(Frozen):
         queue_limit: requests that may wait or run at once; past it RESOURCE_EXHAUSTED.
         max_message_bytes: largest message sent or taken, bytes.
         max_batch: most samples in one request.
-        deadline_ms: how long a request that states no deadline may take, milliseconds.
-        grace_s: how long what is in flight may take after SIGTERM, seconds.
+        deadline_ms: the most that a request may take, milliseconds, whatever longer deadline it states.
         emulated_speed: run segments at this fraction of this machine's speed (an emulation of a
             slower one: the thread sleeps for the rest of the scaled CPU time); None runs at full speed.
     """
@@ -83,31 +90,55 @@ class TierConfig(Frozen):
     max_message_bytes: int = Field(64 * 2**20, ge=4096, le=2**30)
     max_batch: int = Field(1024, ge=1, le=65536)
     deadline_ms: float = Field(10_000.0, gt=0, le=3_600_000)
-    grace_s: float = Field(10.0, ge=0, le=3600)
     emulated_speed: float | None = Field(None, gt=0, le=1)
 
 
 class CloudConfig(TierConfig):
-    """The cloud program: where it listens."""
+    """The cloud program.
+
+    Attributes:
+        listen: host and port; port 0 takes a free one.
+        max_streams: streams open at a time.
+        grace_s: how long what is in flight may take after SIGTERM, seconds.
+    """
 
     listen: Address
+    grace_s: float = Field(10.0, ge=0, le=3600)
     max_streams: int = Field(64, ge=1, le=4096)
 
 
 class EdgeConfig(CloudConfig):
-    """The edge program: where it listens, and the cloud above it (None: it answers alone)."""
+    """The edge program.
+
+    Attributes:
+        upstream: the cloud above it; None answers alone.
+        window: requests in flight to the cloud.
+    """
 
     upstream: Address | None = None
     window: int = Field(64, ge=1, le=4096)
 
 
 class DeviceConfig(TierConfig):
-    """The device program: the edge above it (None: it answers alone) and how many samples are in flight."""
+    """The device program.
+
+    Attributes:
+        upstream: the edge above it; None answers alone.
+        window: requests in flight to the edge.
+        in_flight: samples of a file under way at a time.
+    """
 
     upstream: Address | None = None
     deadline_ms: float = Field(1_000.0, gt=0, le=3_600_000)
     window: int = Field(64, ge=1, le=4096)
     in_flight: int = Field(8, ge=1, le=4096)
+
+    @model_validator(mode="after")
+    def _fits_the_window(self) -> Self:
+        most = min(self.window, self.queue_limit)
+        if self.in_flight > most:
+            raise ValueError(f"in_flight {self.in_flight} is more than window or queue_limit allow ({most})")
+        return self
 
 
 def describe(error: ValidationError) -> str:
@@ -121,6 +152,8 @@ def _finding(item: ErrorDetails) -> str:
         return f"{path}: unknown key"
     if item["type"] == "missing":
         return f"{path}: missing"
+    if item["type"] == "value_error":  # our own, which says what was given
+        return f"{path}: {item['msg'].removeprefix('Value error, ')}"
     given = repr(item["input"])
     return f"{path}: {item['msg']}" + (f"; got {given}" if len(given) <= _LONGEST_SHOWN else "")
 
@@ -161,5 +194,5 @@ def load_config(kind: type[Model], path: Path | None, overrides: dict[str, Any])
     try:
         return kind.model_validate(values)
     except ValidationError as err:
-        source = str(path) if path is not None else "options"
+        source = str(path) if path is not None else "command line"
         raise ConfigError(f"{source}: {describe(err)}") from err

@@ -124,8 +124,17 @@ def test_a_wrong_key_is_named_with_its_file(text: str, field: str, tmp_path: Pat
 
 @pytest.mark.parametrize(("overrides", "field"), [({"package": "p", "windows": 1}, "windows"), ({}, "package")])
 def test_a_wrong_option_is_named(overrides: dict[str, Any], field: str) -> None:
-    with pytest.raises(ConfigError, match=f"options: {field}: "):
+    with pytest.raises(ConfigError, match=f"command line: {field}: "):
         load_config(DeviceConfig, None, overrides)
+
+
+@pytest.mark.parametrize(
+    "limits", [{"window": 4, "in_flight": 5}, {"queue_limit": 4, "in_flight": 5}, {"window": 4, "queue_limit": 4}]
+)
+def test_a_device_has_no_more_in_flight_than_it_can_hold(limits: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match=r"in_flight \d is more than window or queue_limit allow \(4\)"):
+        load_config(DeviceConfig, None, {"package": "p"} | limits)
+    assert load_config(DeviceConfig, None, {"package": "p"} | limits | {"in_flight": 4}).in_flight == 4
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from splitnet.package import TIERS
 from splitnet.tensors import Array
+from splitnet.tiers import TIERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from splitnet.package import TIERS
+from splitnet.tiers import TIERS
 from splitnet_device.report import Outcome, Report
 
 

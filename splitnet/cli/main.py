@@ -8,6 +8,7 @@ from splitnet.cli.demo import demo
 from splitnet.cli.emulate import emulate
 from splitnet.cli.inspect import inspect
 from splitnet.cli.partition import partition
+from splitnet.cli.plan import plan
 from splitnet.cli.tiers import cloud, device, edge
 from splitnet.errors import SplitNetError, outcome_of
 
@@ -18,7 +19,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (partition, inspect, cloud, edge, device, emulate, demo):
+for command in (partition, plan, inspect, cloud, edge, device, emulate, demo):
     app.command()(command)
 
 

@@ -120,6 +120,11 @@ def _print(result: "PartitionResult") -> None:
         console.print(f"wire: {', '.join(tensors)} as {codec}")
     if result.given_up:
         console.print(f"codecs that change too many answers: {', '.join(result.given_up)}")
+    if result.changes_answers:
+        console.print(
+            f"[yellow]the codec changes the predicted class of "
+            f"{1 - result.package.manifest.verification.agreement:.1%} of samples[/]"
+        )
     if not result.is_split:
         console.print("[yellow]not splitting is faster on this site: the package holds one segment[/]")
     checked = result.package.manifest.verification

@@ -65,7 +65,6 @@ class _Strict(Frozen):
 class _MachineEntry(_Strict):
     speed: _Positive
     description: str = ""
-    emulated: bool = False
 
 
 class Machine(_MachineEntry):
@@ -75,7 +74,6 @@ class Machine(_MachineEntry):
         name: its key in the file.
         speed: relative to the machine that profiles, which is 1.0; a time there is divided by it.
         description: free text for reports.
-        emulated: whether a slowed-down process stands in for it.
     """
 
     name: str
@@ -141,6 +139,7 @@ def load_site(path: Path) -> Site:
     """Read a deployment file.
 
     Raises:
+        NotFoundError: there is no such file.
         ConfigError: it cannot be read, is not TOML, or a key is unknown, missing or out of range; the message
             names the file and the key's path, as in `machine.pi.speed`.
     """

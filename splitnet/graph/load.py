@@ -6,7 +6,7 @@ import onnx_ir as ir
 from google.protobuf.message import DecodeError
 from onnx_ir.passes import common as passes
 
-from splitnet.errors import ModelError
+from splitnet.errors import ModelError, NotFoundError
 from splitnet.graph.weights import check_external_data, weight_bytes, with_inline_data
 
 #: The oldest version of ONNX's own operators that is read: from 13 on shapes and axes are inputs throughout.
@@ -26,6 +26,7 @@ def load_model(path: Path) -> ir.Model:
         path: a protobuf .onnx file.
 
     Raises:
+        NotFoundError: there is no such file.
         ModelError: the file cannot be read, is no ONNX model, or is one that cannot be split.
     """
     # Absolute, because onnx_ir checks no external data against an empty directory name.
@@ -44,6 +45,8 @@ def load_model(path: Path) -> ir.Model:
 def _read(path: Path) -> ir.Model:
     try:
         return ir.load(path, format="protobuf")
+    except FileNotFoundError as err:
+        raise NotFoundError(f"{path}: no such file") from err
     except OSError as err:
         raise ModelError(
             f"{path}: cannot be read ({err.strerror or err}); give the path of an .onnx file"

@@ -1,9 +1,9 @@
 """The package: the unit of deployment, a directory with a manifest and plain ONNX files."""
 
 from splitnet.package.manifest import (
+    FORMAT_VERSION,
     MAX_VERSION,
     MODEL_NAME,
-    TIERS,
     Alternative,
     CalibrationEntry,
     ExitEntry,
@@ -12,7 +12,6 @@ from splitnet.package.manifest import (
     PlanEntry,
     SegmentEntry,
     TensorEntry,
-    Tier,
     VerificationEntry,
     WireEntry,
     WireTensor,
@@ -21,9 +20,9 @@ from splitnet.package.reader import Package, open_package, read_manifest
 from splitnet.package.writer import check_target, write_package
 
 __all__ = [
+    "FORMAT_VERSION",
     "MAX_VERSION",
     "MODEL_NAME",
-    "TIERS",
     "Alternative",
     "CalibrationEntry",
     "ExitEntry",
@@ -33,7 +32,6 @@ __all__ = [
     "PlanEntry",
     "SegmentEntry",
     "TensorEntry",
-    "Tier",
     "VerificationEntry",
     "WireEntry",
     "WireTensor",

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from splitnet.package.manifest import TIERS, ExitEntry, Manifest, SegmentEntry, TensorEntry, WireEntry
+from splitnet.package.manifest import ExitEntry, Manifest, SegmentEntry, TensorEntry, WireEntry
 from splitnet.tensors import BATCH
+from splitnet.tiers import TIERS
 
 
 def disagreements(manifest: Manifest) -> list[str]:

@@ -8,15 +8,13 @@ from pydantic import AfterValidator, Field, model_validator
 from splitnet.config import Frozen
 from splitnet.errors import SplitNetError
 from splitnet.tensors import TensorSpec
+from splitnet.tiers import Tier
 
 FORMAT_VERSION: Literal[1] = 1
 
 #: What a model may be called, as a regular expression, and the highest version of one.
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9_\-]{0,127}$"
 MAX_VERSION = 2**31
-
-Tier = Literal["device", "edge", "cloud"]
-TIERS: tuple[Tier, ...] = ("device", "edge", "cloud")
 
 
 def _inside(path: str) -> str:
@@ -133,7 +131,6 @@ class ExitEntry(Frozen):
     outputs: dict[Name, Name] = Field(min_length=1)
     confidence: Name
     threshold: float
-    temperature: Annotated[float, Field(gt=0)] = 1.0
     calibration: CalibrationEntry | None = None
 
 
@@ -183,7 +180,7 @@ class VerificationEntry(Frozen):
 class Manifest(Frozen):
     """manifest.json."""
 
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[1]
     model: ModelEntry
     segments: tuple[SegmentEntry, ...] = Field(min_length=1)
     exits: tuple[ExitEntry, ...] = ()

@@ -24,14 +24,8 @@ from splitnet.graph import (
     sendable_specs,
     with_every_output,
 )
-from splitnet.partition.exit_heads import (
-    NO_EXITS,
-    ExitDescription,
-    Exits,
-    calibrated,
-    describe_exits,
-    from_metadata,
-)
+from splitnet.partition.exit_heads import NO_EXITS, Exits, calibrated, from_metadata
+from splitnet.partition.exit_metadata import ExitDescription, check_exits, describe_exits
 from splitnet.partition.options import PartitionOptions
 from splitnet.partition.samples import random_samples
 from splitnet.samples import Samples, read_samples
@@ -102,6 +96,7 @@ def analyse(options: PartitionOptions) -> Analysis:
     described = describe_exits(model)
     early = {name for entry in described for name in entry.tensors}
     outputs = tuple(spec for spec in output_specs(model) if spec.name not in early)
+    check_exits(described, {spec.name: spec for spec in output_specs(model)}, outputs)
     names = [spec.name for spec in outputs]
     exits = _exits(model, described, samples, options) if options.use_exits else NO_EXITS
     return Analysis(

@@ -1,46 +1,21 @@
-"""The early exits of a model: where they are described, their thresholds, and how many samples they keep."""
+"""The thresholds of a model's early exits, and how many samples they keep."""
 
 import itertools
-import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
-import onnx_ir as ir
 from numpy.typing import NDArray
-from pydantic import Field, TypeAdapter, ValidationError
 
-from splitnet.config import Frozen, describe
 from splitnet.errors import ModelError
 from splitnet.exits import leaves
 from splitnet.exits.calibrate import choose_threshold
 from splitnet.package import CalibrationEntry
+from splitnet.partition.exit_metadata import ExitDescription
 from splitnet.tensors import Array, Tensors
 
-#: Key of an ONNX model's metadata under which it describes its exits, as JSON (docs/exits.md).
-METADATA_KEY = "splitnet.exits"
-
-
-class ExitDescription(Frozen):
-    """One entry of the model's metadata, in order of depth.
-
-    Attributes:
-        outputs: for each of the model's own outputs, the exit's output that stands for it.
-        confidence: the exit's output that is held against the threshold.
-        threshold: the confidence from which the exit answers; None until it is calibrated.
-        calibration: how the threshold was chosen.
-    """
-
-    outputs: dict[str, str] = Field(min_length=1)
-    confidence: Annotated[str, Field(min_length=1)]
-    threshold: float | None = None
-    calibration: CalibrationEntry | None = None
-
-    @property
-    def tensors(self) -> tuple[str, ...]:
-        """The exit's outputs, the confidence among them, each once."""
-        return tuple(dict.fromkeys((*self.outputs.values(), self.confidence)))
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,30 +34,6 @@ class Exits:
 
 
 NO_EXITS = Exits((), {frozenset(): 1.0}, estimated=False)
-
-
-def describe_exits(model: ir.Model) -> tuple[ExitDescription, ...]:
-    """Read the exits that the model's metadata describe; () where it describes none.
-
-    Raises:
-        ModelError: the metadata are malformed or name an output that the model does not have.
-    """
-    text = model.metadata_props.get(METADATA_KEY)
-    if text is None:
-        return ()
-    try:
-        exits = TypeAdapter(tuple[ExitDescription, ...]).validate_python(json.loads(text))
-    except ValidationError as err:
-        raise ModelError(f"metadata {METADATA_KEY!r}: {describe(err)}") from err
-    except json.JSONDecodeError as err:
-        raise ModelError(f"metadata {METADATA_KEY!r}: not JSON: {err}") from err
-    names = {value.name for value in model.graph.outputs}
-    for index, entry in enumerate(exits):
-        if unknown := {*entry.tensors, *entry.outputs} - names:
-            raise ModelError(
-                f"metadata {METADATA_KEY!r}: exit {index} names {sorted(unknown)}, which the model does not answer"
-            )
-    return exits
 
 
 def calibrated(
@@ -128,6 +79,12 @@ def from_metadata(exits: tuple[ExitDescription, ...]) -> Exits:
     larger of its two shares.
     """
     heads = tuple(entry for entry in exits if entry.threshold is not None and entry.calibration is not None)
+    if len(heads) < len(exits):
+        logger.warning(
+            "%d of %d exits bring no threshold with its calibration, and are not used: give --calibration",
+            len(exits) - len(heads),
+            len(exits),
+        )
     shares = [entry.calibration.share for entry in heads if entry.calibration is not None]
     survival = {frozenset[int](): 1.0} | {frozenset({i}): 1.0 - share for i, share in enumerate(shares)}
     for a, b in itertools.combinations(range(len(shares)), 2):

@@ -8,7 +8,7 @@ from pathlib import Path
 from splitnet.codec import TensorCodec
 from splitnet.cost import median_ms
 from splitnet.package import (
-    TIERS,
+    FORMAT_VERSION,
     Alternative,
     ExitEntry,
     Manifest,
@@ -23,11 +23,13 @@ from splitnet.package import (
     write_package,
 )
 from splitnet.partition.analysis import Analysis
+from splitnet.partition.costs import Costs
 from splitnet.partition.options import PartitionOptions
 from splitnet.partition.segments import BuiltPlan, BuiltSegment
-from splitnet.plan import Placement
+from splitnet.plan import Placement, Problem
 from splitnet.session import Session
 from splitnet.tensors import Tensors
+from splitnet.tiers import TIERS
 
 # Each segment is timed for so long; the figure is a record, nothing is decided by it.
 _TIMING_S = 0.2
@@ -36,6 +38,7 @@ _TIMING_S = 0.2
 def pack(
     options: PartitionOptions,
     analysis: Analysis,
+    costs: Costs,
     placement: Placement,
     plan: BuiltPlan,
     verification: VerificationEntry,
@@ -47,13 +50,13 @@ def pack(
         PackageError: the output is in the way of something else, or the disk refuses.
     """
     measured = _measure(analysis, plan)
-    predicted = dict(placement.stages)
+    predicted = predicted_ms(costs.problem, placement)
     segments = tuple(
-        _segment_entry(segment, predicted.get(segment.tier, 0.0), measured[segment.tier])
-        for segment in plan.segments
+        _segment_entry(segment, predicted[segment.tier], measured[segment.tier]) for segment in plan.segments
     )
     wires = tuple(_wire_entry(index, wire) for index, wire in enumerate(plan.wires))
     manifest = Manifest(
+        format_version=FORMAT_VERSION,
         model=_model_entry(options, analysis),
         segments=segments,
         exits=tuple(_exit_entry(segment) for segment in plan.segments if segment.exit is not None),
@@ -72,6 +75,17 @@ def pack(
     )
     files = {entry.file: segment.content for entry, segment in zip(segments, plan.segments, strict=True)}
     return write_package(options.output, manifest, files)
+
+
+def predicted_ms(problem: Problem, placement: Placement) -> dict[str, float]:
+    """Return the profile's time of each tier's segment on this machine, its exit's head included, ms."""
+    starts = [0, *(position for position, _ in placement.wires)]
+    heads = [*placement.exits, None]
+    predicted = {}
+    for tier, start, depth, head in zip(TIERS, starts, placement.depths, heads, strict=False):
+        head_ms = problem.exits[head].cost_ms if head is not None else 0.0
+        predicted[str(tier)] = sum(problem.cost_ms[start:depth]) + head_ms
+    return predicted
 
 
 def _model_entry(options: PartitionOptions, analysis: Analysis) -> ModelEntry:

@@ -7,15 +7,7 @@ from typing import Any
 
 from splitnet.codec import CODECS, CodecName
 from splitnet.errors import InvalidArgumentError
-from splitnet.package import (
-    MAX_VERSION,
-    MODEL_NAME,
-    TIERS,
-    Alternative,
-    Package,
-    VerificationEntry,
-    check_target,
-)
+from splitnet.package import MAX_VERSION, MODEL_NAME, Alternative, Package, VerificationEntry, check_target
 from splitnet.partition.analysis import Analysis, analyse
 from splitnet.partition.choose import choose, choose_at_cuts
 from splitnet.partition.costs import Costs, measure_costs, restrict
@@ -24,6 +16,7 @@ from splitnet.partition.pack import pack
 from splitnet.partition.segments import BuiltPlan, build
 from splitnet.partition.verify import Verifier
 from splitnet.plan import Placement, best_split, unsplit
+from splitnet.tiers import TIERS
 
 OnStep = Callable[[str, float], None]
 
@@ -53,6 +46,11 @@ class PartitionResult:
     def is_split(self) -> bool:
         """Whether more than one tier computes."""
         return len(self.package.manifest.segments) > 1
+
+    @property
+    def changes_answers(self) -> bool:
+        """Whether a codec that was asked for changes more predicted classes than "auto" would let pass."""
+        return self.package.manifest.verification.agreement < _LEAST_AGREEMENT
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints."""
@@ -101,7 +99,9 @@ def partition(options: PartitionOptions, on_step: OnStep = lambda _step, _share:
     chosen = _plan_and_verify(options, analysis, costs)
     on_step("write the package", 0.9)
     alternatives = _alternatives(chosen.costs)
-    package = pack(options, analysis, chosen.placement, chosen.plan, chosen.verification, alternatives)
+    package = pack(
+        options, analysis, chosen.costs, chosen.placement, chosen.plan, chosen.verification, alternatives
+    )
     on_step("done", 1.0)
     cuts = tuple(analysis.cuts[position].tensors for position, _ in chosen.placement.wires)
     return PartitionResult(package, chosen.placement, alternatives, cuts, chosen.given_up)

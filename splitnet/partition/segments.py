@@ -8,12 +8,12 @@ import onnx_ir as ir
 
 from splitnet.codec import CodecName, TensorCodec, append_encoder, prepend_decoder
 from splitnet.graph import extract_segment, model_bytes
-from splitnet.package import TIERS, Tier
 from splitnet.partition.analysis import Analysis
 from splitnet.partition.costs import Costs, wire_codecs
-from splitnet.partition.exit_heads import ExitDescription
+from splitnet.partition.exit_metadata import ExitDescription
 from splitnet.plan import Placement
 from splitnet.tensors import TensorSpec
+from splitnet.tiers import TIERS, Tier
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,12 @@ import numpy as np
 
 from splitnet.errors import ModelError
 from splitnet.graph import model_bytes
-from splitnet.package import TIERS, VerificationEntry
+from splitnet.package import VerificationEntry
 from splitnet.partition.analysis import Analysis
 from splitnet.partition.segments import BuiltPlan
 from splitnet.session import Session
 from splitnet.tensors import Array, Tensors, take_samples
+from splitnet.tiers import TIERS
 
 #: Batch sizes that are compared; after the last, every other sample is taken out before each wire as well.
 _BATCHES = (1, 3)

@@ -2,10 +2,9 @@
 
 from splitnet.plan.latency import evaluate
 from splitnet.plan.nested import best_split, solve, unsplit
-from splitnet.plan.problem import TIERS, ExitPoint, LinkCost, Placement, Problem, Wire
+from splitnet.plan.problem import ExitPoint, LinkCost, Placement, Problem, Wire
 
 __all__ = [
-    "TIERS",
     "ExitPoint",
     "LinkCost",
     "Placement",

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splitnet.errors import InvalidArgumentError
-from splitnet.plan.problem import TIERS, LinkCost, Placement, Problem, Wire
+from splitnet.plan.problem import LinkCost, Placement, Problem, Wire
+from splitnet.tiers import TIERS
 
 
 def elapsed_ms(problem: Problem) -> NDArray[np.float64]:

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from numbers import Real
 
 from splitnet.errors import InvalidArgumentError
-
-#: The tiers in the order in which a sample meets them.
-TIERS = ("device", "edge", "cloud")
+from splitnet.tiers import TIERS
 
 
 def _check_number(field: str, value: object, *, positive: bool = False, finite: bool = True) -> None:

@@ -5,11 +5,12 @@ from concurrent.futures import Future
 from splitnet.deadline import Deadline
 from splitnet.errors import InvalidArgumentError, PeerProtocolError, SplitNetError
 from splitnet.link import StreamClient
-from splitnet.package import TIERS, Manifest, Tier
+from splitnet.package import Manifest
 from splitnet.protocol import InferRequest, InferResponse
 from splitnet.runtime import Answer
 from splitnet.tensors import Tensors, TensorSpec, batch_size
 from splitnet.tier.parameters import exits_of, fallbacks_of, request_parameters, timings_of
+from splitnet.tiers import TIERS, Tier
 
 # Kept back at each hop so that the answer of the tier above, its own fallback included, is home in time;
 # at most a quarter of what is left, for short deadlines.

@@ -8,12 +8,13 @@ from types import FrameType
 
 from splitnet.config import CloudConfig, format_address
 from splitnet.link import TierServer
-from splitnet.package import Package, Tier
+from splitnet.package import Package
 from splitnet.runtime import BoundedExecutor, Forward, Pipeline, Stage
 from splitnet.tensors import TensorSpec
 from splitnet.tier.dataplane import ServedModel, TierDataPlane
 from splitnet.tier.forward import answers_from
 from splitnet.tier.stages import SegmentLoader, own_stage, stages_up_to, warm_up
+from splitnet.tiers import Tier
 
 logger = logging.getLogger(__name__)
 

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from splitnet.package import TIERS, ExitEntry, Package, Tier
+from splitnet.package import ExitEntry, Package
 from splitnet.runtime import Exit, Segment, Stage
 from splitnet.tensors import Array, TensorSpec
+from splitnet.tiers import TIERS, Tier
 
 LoadSegment = Callable[[Tier], Segment | None]
 

@@ -195,6 +195,16 @@ def test_an_input_that_is_an_output_is_decoded_for_both() -> None:
     assert all(np.all(made[name] == 0.25) and made[name].dtype == np.float32 for name in ("y", "t"))
 
 
+def test_a_relay_may_decode_what_it_passes_on() -> None:
+    relay = model("t", "y")
+    relay.graph.outputs[:] = relay.graph.inputs
+    relay.graph.remove(relay.graph[0], safe=True)
+    prepend_decoder(relay, TensorCodec("f16", T))
+    made = session(relay).run({"t.f16": np.full((1, WIDTH), 0.25, np.float16)})
+    assert made["t"].dtype == np.float32
+    assert np.all(made["t"] == 0.25)
+
+
 @given(ranges())
 def test_two_wires_of_one_segment_keep_their_own_scales(other: ValueRange) -> None:
     lower = model("x", "t")

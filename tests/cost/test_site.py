@@ -17,7 +17,6 @@ cloud = "box"
 [machine.pi]
 speed = 0.1
 description = "Zero 2"
-emulated = true
 
 [machine.box]
 speed = 1
@@ -44,7 +43,7 @@ def write(folder: Path, text: str) -> Path:
 
 def test_a_good_file(tmp_path: Path) -> None:
     site = load_site(write(tmp_path, GOOD))
-    assert site.device == Machine(name="pi", speed=0.1, description="Zero 2", emulated=True)
+    assert site.device == Machine(name="pi", speed=0.1, description="Zero 2")
     assert site.edge == site.cloud == Machine(name="box", speed=1.0)
     assert site.links == (
         Link(bandwidth_bps=2e7, delay_ms=5.0, jitter_ms=1.5),
@@ -76,7 +75,6 @@ def test_a_site_is_frozen() -> None:
         ("speed = 0.1", f"speed = 1{'0' * 400}", r"machine\.pi\.speed: "),
         ("speed = 0.1", "", r"machine\.pi\.speed: missing"),
         ("speed = 0.1", "speed = 0.1\ncores = 4", r"machine\.pi\.cores: unknown key"),
-        ("emulated = true", "emulated = 1", r"machine\.pi\.emulated: .*; got 1"),
         ('"Zero 2"', "2", r"machine\.pi\.description: .*; got 2"),
         ("[machine.spare]\nspeed = 3.5", '[machine."a.b"]\nspeed = 0', r'machine\."a\.b"\.speed: '),
         ('bandwidth = "20M"', 'bandwidth = "20 MB/s"', r"link\.device-edge\.bandwidth: .*; got '20 MB/s'"),

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from splitnet.errors import ModelError
+from splitnet.errors import ModelError, NotFoundError
 from splitnet.graph import load_model, model_bytes, save_model
 from tests.graph.models import Net, captured, loaded, residual, samples
 from tests.graph.running import run, same_bits
@@ -161,7 +161,7 @@ def test_old_opsets_are_refused(tmp_path: Path) -> None:
 
 
 def test_files_that_are_no_models_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="No such file"):
+    with pytest.raises(NotFoundError, match=r"absent\.onnx: no such file"):
         load_model(tmp_path / "absent.onnx")
     with pytest.raises(ModelError, match="directory"):
         load_model(tmp_path)

@@ -8,7 +8,7 @@ from typing import Literal
 from hypothesis import strategies as st
 
 from splitnet.package import (
-    TIERS,
+    FORMAT_VERSION,
     Alternative,
     CalibrationEntry,
     ExitEntry,
@@ -17,12 +17,12 @@ from splitnet.package import (
     PlanEntry,
     SegmentEntry,
     TensorEntry,
-    Tier,
     VerificationEntry,
     WireEntry,
     WireTensor,
 )
 from splitnet.tensors import BATCH, DTYPES
+from splitnet.tiers import TIERS, Tier
 
 #: Text that UTF-8 can carry, at least one character.
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
@@ -116,6 +116,7 @@ def example(marker: bytes = b"") -> Content:
         alternatives=(Alternative(name="all-cloud", predicted_ms=20.0, bytes=1000.0),),
     )
     manifest = Manifest(
+        format_version=FORMAT_VERSION,
         model=ModelEntry(name="example", version=1, sha256="0" * 64, opset=17, inputs=(x,), outputs=(y,)),
         segments=segments,
         exits=(exit_entry,),
@@ -184,7 +185,6 @@ class _Drawing:
                 outputs={answer: head.name for answer, head in heads.items()},
                 confidence=confidence.name,
                 threshold=self.draw(st.floats(allow_nan=False, allow_infinity=False)),
-                temperature=self.draw(st.floats(0.01, 100)),
                 calibration=self.draw(st.none() | CALIBRATIONS),
             )
         )
@@ -233,6 +233,7 @@ def contents(draw: st.DrawFn) -> Content:
         ),
     )
     manifest = Manifest(
+        format_version=FORMAT_VERSION,
         model=model,
         segments=tuple(drawing.segments),
         exits=tuple(drawing.exits),

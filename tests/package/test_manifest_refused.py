@@ -20,7 +20,7 @@ TEXT = example().manifest.model_dump_json()
 BASE = json.loads(TEXT)
 
 #: Keys that may be absent, and objects whose keys are names of the model's.
-OPTIONAL = {"format_version", "exits", "alternatives", "codec", "temperature", "calibration"}
+OPTIONAL = {"exits", "alternatives", "codec", "calibration"}
 FREE = {"opset_domains", "outputs"}
 
 Path_ = tuple[str | int, ...]
@@ -148,7 +148,6 @@ def test_a_missing_key_is_named(path: Path_, tmp_path: Path) -> None:
         ("segments.0.inputs.0.shape", ["batch", "batch"]),
         ("segments.0.inputs.0.shape", [1] * 33),
         ("exits.0.outputs", {}),
-        ("exits.0.temperature", 0),
         ("exits.0.calibration.epsilon", 0),
         ("exits.0.calibration.delta", 1),
         ("exits.0.calibration.n", 0),

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 
-from splitnet.package import TIERS, Manifest, TensorEntry, open_package, write_package
+from splitnet.package import Manifest, TensorEntry, open_package, write_package
+from splitnet.tiers import TIERS
 from tests.package.strategies import Content, contents, example
 
 

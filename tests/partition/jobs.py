@@ -9,12 +9,13 @@ import numpy as np
 import onnx
 
 from splitnet.cost import Link, Site, default_site
-from splitnet.package import TIERS, Package, TensorEntry, open_package
+from splitnet.package import Package, TensorEntry, open_package
 from splitnet.partition import PartitionOptions, PartitionResult, partition
 from splitnet.runtime import BoundedExecutor, Forward, Pipeline
 from splitnet.session import Session
 from splitnet.tensors import Array, Tensors, take_samples
 from splitnet.tier import SegmentLoader, answers_from, own_stage
+from splitnet.tiers import TIERS
 
 
 def site(*, device_speed: float = 0.1, bandwidth_bps: float = 20e6, uplink_bps: float = 100e6) -> Site:

@@ -87,6 +87,14 @@ def shared_table() -> onnx.ModelProto:
     return net.proto({"x": ["N", 4], "table": [4, 4]}, {"y": ["N", 4]})
 
 
+def by_chance() -> onnx.ModelProto:
+    """Above `t` it draws numbers; onnxruntime seeds them by the node's place, which a cut at `t` changes."""
+    net = Net()
+    kept = net.op("Relu", "x", out="t")
+    net.op("Add", kept, net.op("RandomNormalLike", kept), out="y")
+    return net.proto({"x": ["N", 4]}, {"y": ["N", 4]})
+
+
 def single_node() -> onnx.ModelProto:
     net = Net()
     net.op("Relu", "x", out="y")

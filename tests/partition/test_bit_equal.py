@@ -16,7 +16,7 @@ from tests.graph import models as zoo
 from tests.graph.random_graphs import RandomGraph, random_graphs
 from tests.graph.running import same_bits
 from tests.partition.jobs import answers, deployed, feeds, job, run_segments, run_whole, take
-from tests.partition.models import classifier
+from tests.partition.models import by_chance, classifier
 
 #: Each model with a way to cut it, at one place or two.
 JOBS: dict[str, tuple[Callable[[], onnx.ModelProto], dict[str, Any]]] = {
@@ -104,6 +104,12 @@ def test_every_weight_is_in_the_segment_that_reads_it(tmp_path: Path) -> None:
     total = sum(len(tensor.raw_data) for tensor in proto.graph.initializer)
     assert sum(segment.param_bytes for segment in result.package.manifest.segments) == total
     assert all(segment.param_bytes > 0 for segment in result.package.manifest.segments)
+
+
+def test_segments_that_answer_otherwise_are_never_written(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"the segments differ from the whole model by up to .*--cut"):
+        job(by_chance(), tmp_path, codec="none", cuts=(("t",),))
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
 
 
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])

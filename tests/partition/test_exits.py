@@ -216,6 +216,16 @@ def test_metadata_that_describe_no_exits_are_refused(metadata: Any, text: str, t
     assert text in str(caught.value)
 
 
+def test_an_exit_answers_what_the_model_answers_in_the_same_form(tmp_path: Path) -> None:
+    for metadata, text in (
+        ([FIRST | {"outputs": {"y": "sure_2"}}], r"exit 0: 'sure_2' is float32\['batch'\]; expected"),
+        ([FIRST | {"confidence": "exit_2"}], r"exit 0: confidence 'exit_2' is float32\['batch', 4\]"),
+        ([FIRST | {"outputs": {"sure_2": "exit_1"}}], r"exit 0 stands for \['sure_2'\]; expected \["),
+    ):
+        with pytest.raises(ModelError, match=text):
+            job(with_exits(classifier(), metadata), tmp_path)
+
+
 def test_exits_come_in_order_of_depth(tmp_path: Path) -> None:
     own = [entry | {"threshold": 0.75, "calibration": CALIBRATION} for entry in reversed(heads())]
     with pytest.raises(InvalidArgumentError, match="exits come in order of depth"):

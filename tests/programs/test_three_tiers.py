@@ -7,8 +7,8 @@ import grpc
 import numpy as np
 import pytest
 
-from splitnet.package import TIERS
 from splitnet.protocol import InferRequest, encode_request
+from splitnet.tiers import TIERS
 from tests.link.peers import call, dialled
 from tests.programs.classifier import NAME, by_hand
 from tests.programs.conftest import Packages, Samples, Service
