@@ -217,10 +217,17 @@ def test_metadata_that_describe_no_exits_are_refused(metadata: Any, text: str, t
 
 
 def test_an_exit_answers_what_the_model_answers_in_the_same_form(tmp_path: Path) -> None:
+    second = heads()[1]
     for metadata, text in (
-        ([FIRST | {"outputs": {"y": "sure_2"}}], r"exit 0: 'sure_2' is float32\['batch'\]; expected"),
-        ([FIRST | {"confidence": "exit_2"}], r"exit 0: confidence 'exit_2' is float32\['batch', 4\]"),
-        ([FIRST | {"outputs": {"sure_2": "exit_1"}}], r"exit 0 stands for \['sure_2'\]; expected \["),
+        ([FIRST], r"exit 0 stands for \['y'\]; expected \['exit_2', 'sure_2', 'y'\]"),
+        (
+            [{"outputs": {"y": "sure_1"}, "confidence": "exit_1"}, second],
+            r"exit 0: 'sure_1' is float32\['batch'\]",
+        ),
+        (
+            [FIRST | {"confidence": "exit_1"}, second, second | {"confidence": "sure_1"}],
+            "exit 0: confidence 'exit_1'",
+        ),
     ):
         with pytest.raises(ModelError, match=text):
             job(with_exits(classifier(), metadata), tmp_path)

@@ -46,7 +46,7 @@ def test_a_package_in_the_way_is_replaced(tmp_path: Path) -> None:
 def test_what_is_no_model_is_named(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
-    with pytest.raises(NotFoundError, match=r"model\.onnx: "):
+    with pytest.raises(ModelError, match=r"model\.onnx: "):
         job(path, tmp_path)
     assert [each.name for each in tmp_path.iterdir()] == ["model.onnx"]
 

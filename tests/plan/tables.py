@@ -64,7 +64,9 @@ def tables(draw: st.DrawFn, *, objectives: tuple[str, ...], most_nodes: int = 7,
         sums = st.lists(st.sampled_from(nodes), unique_by=lambda node: str(node["id"])).map(
             lambda some: sum(node["memory_bytes"] for node in some)
         )
-        cap = st.one_of(st.none(), st.tuples(sums, st.sampled_from((-1, 0, 1))).map(lambda pair: max(0, sum(pair))))
+        cap = st.one_of(
+            st.none(), st.tuples(sums, st.sampled_from((-1, 0, 1))).map(lambda pair: max(0, sum(pair)))
+        )
         table["memory_bytes"] = [draw(cap) for _ in TIERS]
     return table
 

@@ -114,7 +114,9 @@ def best_of_two_cuts(table: Json) -> float:
     """The least latency of a chain over every pair of nested cuts, by prefix sums."""
     count = len(table["nodes"])
     before = [[0.0, *np.cumsum([node["cost_ms"][tier] for node in table["nodes"]])] for tier in range(3)]
-    nbytes = [tensor["bytes"] for tensor in table["tensors"]]  # nbytes[i] flows into node i; the last is the answer
+    nbytes = [
+        tensor["bytes"] for tensor in table["tensors"]
+    ]  # nbytes[i] flows into node i; the last is the answer
 
     def link_ms(link: int, cut: int) -> float:
         one = table["links"][link]
@@ -143,7 +145,9 @@ def test_chains_equal_enumeration_over_two_cuts(count: int, seed: int) -> None:
 
 def test_large_chains_split() -> None:
     """The chains above are worth testing with: some are cut twice."""
-    tiers = {frozenset(solve_table(from_json(large_table(seed, 110, reach=1))).tier_of.values()) for seed in range(6)}
+    tiers = {
+        frozenset(solve_table(from_json(large_table(seed, 110, reach=1))).tier_of.values()) for seed in range(6)
+    }
     assert frozenset(TIERS) in tiers
 
 
@@ -211,9 +215,7 @@ def test_one_node_is_far_dearer_than_the_optimum() -> None:
 
 def table_of(memory: Sequence[float], caps: list[float | None], **more: Any) -> Json:
     """A chain of nodes that hold `memory`."""
-    nodes = [
-        {"id": f"n{index}", "cost_ms": [4, 2, 1], "memory_bytes": held} for index, held in enumerate(memory)
-    ]
+    nodes = [{"id": f"n{index}", "cost_ms": [4, 2, 1], "memory_bytes": held} for index, held in enumerate(memory)]
     made = [
         {"id": f"t{index}", "producer": f"n{index}", "consumers": [f"n{index + 1}"], "bytes": 1000}
         for index in range(len(memory) - 1)
@@ -236,7 +238,10 @@ def test_a_byte_too_many_is_too_many() -> None:
     [
         (table_of([1, 9], [5, 5, 5]), r"nodes\[1\]\.memory_bytes: 'n1' fits on no tier"),
         (table_of([4, 4, 4, 4], [5, 5, 5]), "memory_bytes: the nodes hold 16 bytes, more than all tiers together"),
-        (table_of([3, 3, 3], [5, 9, 9], keep_on_device=["t1"]), "keep_on_device: it keeps 'n0', 'n1', 'n2' on the"),
+        (
+            table_of([3, 3, 3], [5, 9, 9], keep_on_device=["t1"]),
+            "keep_on_device: it keeps 'n0', 'n1', 'n2' on the",
+        ),
         (table_of([6, 2, 6], [5, 9, 5]), "memory_bytes: the nodes hold 14 bytes and cannot be shared out"),
     ],
 )

@@ -143,7 +143,9 @@ def test_malformed_tables_are_refused(path: tuple[str | int, ...], value: object
 def test_energy_needs_every_energy() -> None:
     table = changed(("nodes", 2, "energy_mj"), REMOVED)
     assert from_json(table).nodes[2].energy_mj is None
-    with pytest.raises(InvalidArgumentError, match=r"^nodes\[2\]\.energy_mj: missing; the objective energy needs it"):
+    with pytest.raises(
+        InvalidArgumentError, match=r"^nodes\[2\]\.energy_mj: missing; the objective energy needs it"
+    ):
         from_json(table | {"objective": "energy"})
 
 
