@@ -35,6 +35,9 @@ from splitnet.protocol import (
 
 logger = logging.getLogger(__name__)
 
+# What the tier above did, for errors: they may go on to a client, so they hold no address. The log does.
+_CLOSED = "is no longer asked: the link is closed"
+
 # A server that drains ends its streams first and the connection a moment later: do not spin on it.
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 1.0
@@ -102,16 +105,16 @@ class StreamClient:
         if len(message) > self._max_message_bytes:
             # gRPC would end the stream, with all that is in flight, on a message that is too large.
             raise InvalidArgumentError(
-                f"the request has {len(message)} bytes; at most {self._max_message_bytes} are sent to "
-                f"{format_address(self.address)}: send fewer samples"
+                f"the request has {len(message)} bytes; at most {self._max_message_bytes} are sent up: "
+                "send fewer samples"
             )
         future: Future[InferResponse] = Future()
         future.set_running_or_notify_cancel()
         with self._lock:
             if self._closed.is_set() or self._down is not None:
-                raise UnavailableError(f"{format_address(self.address)}: {self._down or 'the link is closed'}")
+                raise UnavailableError(f"the tier above {self._down or _CLOSED}")
             if len(self._pending) >= self._window:
-                raise OverloadedError(f"{self._window} requests are in flight to {format_address(self.address)}")
+                raise OverloadedError(f"{self._window} requests are in flight to the tier above")
             alarm = self._timer.call_at(deadline, lambda: self._expire(request_id))
             pending = _Pending(message, future, alarm)
             self._pending[request_id] = pending
@@ -138,7 +141,7 @@ class StreamClient:
         self._channel.close()
         self._thread.join(timeout=5.0)
         self._timer.close()
-        self._fail_all("the link is closed", down=True)
+        self._fail_all(_CLOSED, down=True)
 
     def _on_connectivity(self, state: grpc.ChannelConnectivity) -> None:
         before, self._connectivity = self._connectivity, state
@@ -146,7 +149,9 @@ class StreamClient:
             self._known.set()
         if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
             if before is not state:
-                logger.info("link to %s: cannot be reached", format_address(self.address))
+                # gRPC tries again and again; the operator is told once until it comes back.
+                level = logging.INFO if self._down else logging.WARNING
+                logger.log(level, "link to %s: cannot be reached", format_address(self.address))
             self._fail_all("cannot be reached", down=True)
         elif state is grpc.ChannelConnectivity.READY:
             with self._lock:
@@ -169,16 +174,16 @@ class StreamClient:
         outbox, useful = self._outbox, False
         # Waiting for the channel is what makes gRPC connect again, with its own backoff and jitter.
         self._call = call = self._stream(_messages(outbox), wait_for_ready=True)
-        reason = "the stream was closed by the tier above"
+        reason = "closed the stream"
         try:
             for message in call:
                 useful = True
                 self._received(decode_stream_response(message))
         except SplitNetError as err:
-            reason = str(err)
+            reason = f"sent what cannot be read ({err})"
             call.cancel()
         except grpc.RpcError as err:
-            reason = f"the stream broke ({err.code().name})"
+            reason = f"broke off the stream ({err.code().name})"
         if not self._closed.is_set():
             logger.info("link to %s: %s", format_address(self.address), reason)
         with self._lock:
@@ -203,8 +208,7 @@ class StreamClient:
         with self._lock:
             pending = self._pending.pop(request_id, None)
         if pending is not None:
-            address = format_address(self.address)
-            pending.fail(DeadlineExceededError(f"{address}: no answer within the deadline"))
+            pending.fail(DeadlineExceededError("the tier above gave no answer within the deadline"))
 
     def _fail_all(self, reason: str, *, down: bool) -> None:
         with self._lock:
@@ -213,7 +217,7 @@ class StreamClient:
             self._pending.clear()
         for pending in lost:
             self._timer.cancel(pending.alarm)
-            pending.fail(UnavailableError(f"{format_address(self.address)}: {reason}"))
+            pending.fail(UnavailableError(f"the tier above {reason}"))
 
 
 def _messages(outbox: "queue.SimpleQueue[_Pending | None]") -> Iterator[bytes]:

@@ -99,7 +99,7 @@ def test_each_request_has_its_own_deadline(far_edge: Program, packages: Packages
 
 
 def test_a_full_window_is_answered_by_the_device(far_edge: Program, packages: Packages, samples: Samples) -> None:
-    with Session(packages.split, upstream=far_edge.target, deadline_ms=LONG_MS, window=1) as session:
+    with Session(packages.split, upstream=far_edge.target, deadline_ms=LONG_MS, window=1, in_flight=1) as session:
         session.infer(samples.at("cloud"))
         first, second = (session.submit(samples.at("cloud")) for _ in range(2))
         assert second.result(TIMEOUT_S).exits == ("device",)
@@ -143,7 +143,7 @@ def test_nobody_can_answer_without_an_exit_or_a_link(packages: Packages, samples
 
 
 def test_the_queue_is_bounded(packages: Packages, samples: Samples) -> None:
-    with Session(packages.split, queue_limit=2, emulated_speed=0.0005) as session:
+    with Session(packages.split, queue_limit=2, in_flight=2, emulated_speed=0.0005) as session:
         answered = [session.submit(samples.x) for _ in range(2)]
         with pytest.raises(OverloadedError, match=r"the queue is full \(2 requests\)"):
             session.submit(samples.x)
