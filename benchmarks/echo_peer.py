@@ -5,10 +5,11 @@ import queue
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
+from typing import Any
 
 import grpc
 
@@ -16,50 +17,45 @@ from benchmarks.harness import MAX_MESSAGE_BYTES
 from splitnet.link.options import channel_options, server_options
 
 _HOST = "127.0.0.1"
+_SERVICE, _METHOD = "echo.Echo", "Echo"
 _LENGTH = struct.Struct("<Q")
 
-
-class TcpEcho:
-    """The lower end of a bare TCP connection; each message is its length and its bytes."""
-
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection((_HOST, port))
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._buffer = memoryview(bytearray(MAX_MESSAGE_BYTES))
-
-    def round_trip(self, message: bytes) -> memoryview:
-        """Send `message` and return what came back, valid until the next call."""
-        self._socket.sendall(_LENGTH.pack(len(message)) + message)
-        return _receive(self._socket, self._buffer)[_LENGTH.size :]
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._socket.close()
-
-
-class GrpcEcho:
-    """The lower end of a plain gRPC stream of bytes."""
-
-    def __init__(self, port: int) -> None:
-        self._channel = grpc.insecure_channel(f"{_HOST}:{port}", options=channel_options(MAX_MESSAGE_BYTES))
-        self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._stream = self._channel.stream_stream("/echo.Echo/Echo")(iter(self._outbox.get, None))
-
-    def round_trip(self, message: bytes) -> bytes:
-        """Send `message` and return what came back."""
-        self._outbox.put(message)
-        answer: bytes = next(self._stream)
-        return answer
-
-    def close(self) -> None:
-        """End the stream and close the channel."""
-        self._outbox.put(None)
-        self._channel.close()
+#: Sends a message and returns what came back, valid until the next call.
+Send = Callable[[bytes], memoryview]
 
 
 @contextmanager
-def echo_peer() -> Iterator[tuple[TcpEcho, GrpcEcho]]:
-    """Start the process, connect to it in both ways, and stop it when left."""
+def _over_tcp(port: int) -> Iterator[Send]:
+    buffer = memoryview(bytearray(MAX_MESSAGE_BYTES))
+    with socket.create_connection((_HOST, port)) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+        def send(message: bytes) -> memoryview:
+            sent = connection.sendmsg((_LENGTH.pack(len(message)), message))
+            connection.sendall(memoryview(message)[sent - _LENGTH.size :])
+            return _receive(connection, buffer)[_LENGTH.size :]
+
+        yield send
+
+
+@contextmanager
+def _over_grpc(port: int) -> Iterator[Send]:
+    outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+    with grpc.insecure_channel(f"{_HOST}:{port}", options=channel_options(MAX_MESSAGE_BYTES)) as channel:
+        stream: Any = channel.stream_stream(f"/{_SERVICE}/{_METHOD}")
+        answers = stream(iter(outbox.get, None))
+
+        def send(message: bytes) -> Any:  # noqa: ANN401  (what grpc hands out)
+            outbox.put(message)
+            return next(answers)
+
+        yield send
+        outbox.put(None)
+
+
+@contextmanager
+def echo_peer() -> Iterator[tuple[Send, Send]]:
+    """Start the process, connect to it over bare TCP and over gRPC, and stop it when left."""
     spawning = multiprocessing.get_context("spawn")  # after a fork, grpc is undefined
     here, there = spawning.Pipe()
     process = spawning.Process(target=_serve, args=(there,), daemon=True)
@@ -67,7 +63,7 @@ def echo_peer() -> Iterator[tuple[TcpEcho, GrpcEcho]]:
     there.close()
     try:
         tcp_port, grpc_port = here.recv()
-        with closing(TcpEcho(tcp_port)) as tcp, closing(GrpcEcho(grpc_port)) as stream:
+        with _over_tcp(tcp_port) as tcp, _over_grpc(grpc_port) as stream:
             yield tcp, stream
     finally:
         here.close()
@@ -80,15 +76,14 @@ def _serve(pipe: Connection) -> None:
     listener = socket.create_server((_HOST, 0))
     threading.Thread(target=_echo_tcp, args=(listener,), daemon=True).start()
     server = grpc.server(ThreadPoolExecutor(2), options=server_options(MAX_MESSAGE_BYTES))
-    echo = grpc.stream_stream_rpc_method_handler(lambda messages, _context: messages)
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("echo.Echo", {"Echo": echo}),))
+    echo: Any = grpc.stream_stream_rpc_method_handler(lambda messages, _context: messages)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, {_METHOD: echo}),))
     grpc_port = server.add_insecure_port(f"{_HOST}:0")
     server.start()
     pipe.send((listener.getsockname()[1], grpc_port))
-    try:
+    with suppress(EOFError, KeyboardInterrupt):
         pipe.recv()
-    except EOFError:
-        server.stop(0).wait(1.0)
+    server.stop(0).wait(1.0)
 
 
 def _echo_tcp(listener: socket.socket) -> None:

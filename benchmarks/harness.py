@@ -7,7 +7,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,22 +17,29 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from splitnet.config import format_address, parse_address
 from splitnet.cost import default_site
 from splitnet.deadline import Deadline
+from splitnet.emulate import LinkShape, ShapedLink
+from splitnet.emulate.lab import TierProcess
 from splitnet.link import StreamClient
-from splitnet.package import Package, open_package
+from splitnet.package import Package
 from splitnet.partition import PartitionOptions, partition
 from splitnet.protocol import InferRequest, InferResponse
 from splitnet.runtime import Segment
 from splitnet.samples import Samples, read_samples
 from splitnet.tensors import Tensors
 from splitnet.tier.parameters import request_parameters
+from splitnet_device import Session
 
 SEED = 0
 MAX_MESSAGE_BYTES = 64 * 2**20
 KILOBYTE = 1024
 #: Far beyond any answer here: nothing is to be answered by a fallback.
 DEADLINE_MS = 30_000.0
+
+#: What is timed, by name.
+Calls = Mapping[str, Callable[[], object]]
 
 _EXAMPLE = Path(__file__).parents[1] / "examples" / "pcb_inspection"
 
@@ -82,6 +89,11 @@ def median(values: Sequence[float]) -> float:
     return statistics.median(values)
 
 
+def ratio(above: Sequence[float], below: Sequence[float]) -> float:
+    """Return the median ratio of what was measured in the same round."""
+    return median([one / other for one, other in zip(above, below, strict=True)])
+
+
 def timed_ms(call: Callable[[], object]) -> float:
     """Call once and return how long that took, milliseconds."""
     start = time.perf_counter()
@@ -89,9 +101,7 @@ def timed_ms(call: Callable[[], object]) -> float:
     return (time.perf_counter() - start) * 1e3
 
 
-def interleave(
-    calls: Mapping[str, Callable[[], object]], *, seconds: float, block: int
-) -> dict[str, list[float]]:
+def interleave(calls: Calls, *, seconds: float, block: int) -> dict[str, list[float]]:
     """Time `calls` in turns of `block` calls each for about `seconds`, after one turn that does not count.
 
     The machine's noise then falls on all of them alike; who begins changes from round to round.
@@ -152,17 +162,49 @@ def load_segments(package: Package) -> list[Segment]:
     return [Segment(package.read_segment(entry), name=entry.id) for entry in package.manifest.segments]
 
 
+def run_segments(segments: Sequence[Segment], tensors: Tensors) -> Tensors:
+    """Run the segments one after the other in this process."""
+    for segment in segments:
+        tensors = segment.run(tensors)
+    return tensors
+
+
+@contextmanager
+def three_tiers(package: Package, *, watched: bool = False) -> Iterator[tuple[Session, Sequence[ShapedLink]]]:
+    """Run the example's edge and cloud as processes; this process is the device.
+
+    Args:
+        package: what all three run.
+        watched: count the bytes on both links, through a proxy each.
+
+    Yields:
+        The device's session, and the proxies from the device up.
+    """
+    with ExitStack() as stack:
+        links: list[ShapedLink] = []
+        above: str | None = None
+        for tier in ("cloud", "edge"):
+            upstream = ["--upstream", above] if above is not None else []
+            process = stack.enter_context(TierProcess(tier, package.path, upstream))
+            above = process.address
+            if watched:
+                link = stack.enter_context(ShapedLink(parse_address(above), LinkShape()))
+                links.insert(0, link)
+                above = format_address(link.address)
+        session = stack.enter_context(Session(package.path, upstream=above, deadline_ms=DEADLINE_MS))
+        yield session, links
+
+
 def identity_package(folder: Path, size_bytes: int) -> Package:
     """Package a model that answers `y` with its input `x`, uint8 [batch, size_bytes], all of it in the cloud."""
     path = folder / f"identity_{size_bytes}.onnx"
     x, y = (helper.make_tensor_value_info(name, TensorProto.UINT8, ["batch", size_bytes]) for name in "xy")
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "identity", [x], [y])
-    path.write_bytes(
-        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
-    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path.write_bytes(model.SerializeToString())
     output = folder / f"identity_{size_bytes}.split"
     options = PartitionOptions(path, output, default_site(), name="identity", place="all-cloud", codec="none")
-    return open_package(partition(options).package.path)
+    return partition(options).package
 
 
 def random_bytes(size_bytes: int) -> Tensors:
@@ -171,33 +213,19 @@ def random_bytes(size_bytes: int) -> Tensors:
     return {"x": rng.integers(0, 256, (1, size_bytes), dtype=np.uint8)}
 
 
-class Hop:
-    """One link to a cloud tier, used as the tier below uses it, one request in flight."""
-
-    def __init__(self, package: Package, address: tuple[str, int]) -> None:
-        self._link = StreamClient(address, max_message_bytes=MAX_MESSAGE_BYTES, window=4)
-        self._manifest = package.manifest
-
-    def round_trip(self, tensors: Tensors) -> InferResponse:
-        """Send `tensors` to the cloud's segment and wait for the answer."""
-        deadline = Deadline.after_ms(DEADLINE_MS)
-        model = self._manifest.model
-        parameters = request_parameters(self._manifest.plan.id, deadline)
-        request = InferRequest(f"{model.name}.cloud", tensors, str(model.version), parameters=parameters)
-        return self._link.infer(request, deadline).result()
-
-    def close(self) -> None:
-        """End the link."""
-        self._link.close()
-
-
 @contextmanager
-def checked_hop(package: Package, address: tuple[str, int], tensors: Tensors) -> Iterator[Hop]:
-    """Open a hop and make sure that the identity comes back through it."""
-    hop = Hop(package, address)
-    try:
-        answer = hop.round_trip(tensors)
-        assert np.array_equal(answer.tensors["y"], tensors["x"])
-        yield hop
-    finally:
-        hop.close()
+def open_hop(
+    package: Package, address: tuple[str, int], tensors: Tensors
+) -> Iterator[Callable[[], InferResponse]]:
+    """Yield a call that sends `tensors` up one link, as the tier below does, and waits for the answer."""
+    model, plan = package.manifest.model, package.manifest.plan.id
+    with closing(StreamClient(address, max_message_bytes=MAX_MESSAGE_BYTES, window=4)) as link:
+
+        def round_trip() -> InferResponse:
+            deadline = Deadline.after_ms(DEADLINE_MS)
+            parameters = request_parameters(plan, deadline)
+            request = InferRequest(f"{model.name}.cloud", tensors, str(model.version), parameters=parameters)
+            return link.infer(request, deadline).result()
+
+        assert np.array_equal(round_trip().tensors["y"], tensors["x"])
+        yield round_trip

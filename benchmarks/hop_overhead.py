@@ -8,13 +8,14 @@ from pathlib import Path
 from benchmarks.echo_peer import echo_peer
 from benchmarks.harness import (
     KILOBYTE,
+    Calls,
     Figure,
     Options,
-    checked_hop,
     identity_package,
     interleave,
     load_segments,
     median,
+    open_hop,
     random_bytes,
     read_options,
     show,
@@ -41,12 +42,12 @@ def _measure(size_bytes: int, goal_ms: float, block: int, options: Options) -> l
         (segment,) = load_segments(package)
         tier = stack.enter_context(TierProcess("cloud", package.path, []))
         tcp, stream = stack.enter_context(echo_peer())
-        hop = stack.enter_context(checked_hop(package, parse_address(tier.address), payload))
-        assert bytes(tcp.round_trip(message)) == stream.round_trip(message) == message
-        calls = {
-            "tcp": partial(tcp.round_trip, message),
-            "grpc": partial(stream.round_trip, message),
-            "hop": partial(hop.round_trip, payload),
+        hop = stack.enter_context(open_hop(package, parse_address(tier.address), payload))
+        assert tcp(message) == stream(message) == message
+        calls: Calls = {
+            "tcp": partial(tcp, message),
+            "grpc": partial(stream, message),
+            "hop": hop,
             "identity": partial(segment.run, payload),
         }
         taken = interleave(calls, seconds=options.seconds / len(_PAYLOADS), block=block)

@@ -1,4 +1,4 @@
-"""Cost tables as JSON has them: random ones, large ones, and every placement of a small one priced by the rules."""
+"""Cost tables as JSON has them: random ones, large ones, and every placement of a small one with its price."""
 
 import random
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ LINK = st.fixed_dictionaries(
 
 @st.composite
 def tensors(draw: st.DrawFn, names: list[str]) -> list[Json]:
-    """Tensors between nodes in the order of `names`: inputs, several consumers, answers in the middle, loose nodes."""
+    """Tensors between nodes in the order of `names`: inputs, several consumers, answers in between, loose ones."""
     made: list[Json] = []
     for position in range(-2, len(names)):
         after = names[max(position, -1) + 1 :]
@@ -39,7 +39,7 @@ def tensors(draw: st.DrawFn, names: list[str]) -> list[Json]:
 def tables(draw: st.DrawFn, *, objectives: tuple[str, ...], most_nodes: int = 7, capped: bool = False) -> Json:
     names = [f"n{index}" for index in range(draw(st.integers(1, most_nodes)))]
     memory = st.sampled_from((0, 1, 2, 3, 2**30, 2**30 + 1, 1e12))
-    nodes = [
+    nodes: list[Json] = [
         {
             "id": name,
             "cost_ms": [draw(AMOUNT) for _ in TIERS],
@@ -56,18 +56,15 @@ def tables(draw: st.DrawFn, *, objectives: tuple[str, ...], most_nodes: int = 7,
         "links": [draw(LINK), draw(LINK)],
         "objective": draw(st.sampled_from(objectives)),
     }
-    if between and draw(st.booleans()):
-        some = st.sampled_from([tensor["id"] for tensor in between])
-        table["keep_on_device"] = draw(st.lists(some, unique=True, max_size=2))
+    ids: list[str] = [tensor["id"] for tensor in between]
+    if draw(st.booleans()) and ids:
+        table["keep_on_device"] = draw(st.lists(st.sampled_from(ids), unique=True, max_size=2))
     if capped:
         # Sums of some nodes, give or take a byte: caps that just hold, and caps that just do not.
-        sums = st.lists(st.sampled_from(nodes), unique_by=lambda node: str(node["id"])).map(
-            lambda some: sum(node["memory_bytes"] for node in some)
-        )
-        cap = st.one_of(
-            st.none(), st.tuples(sums, st.sampled_from((-1, 0, 1))).map(lambda pair: max(0, sum(pair)))
-        )
-        table["memory_bytes"] = [draw(cap) for _ in TIERS]
+        held = {node["id"]: node["memory_bytes"] for node in nodes}
+        sums = st.lists(st.sampled_from(names), unique=True).map(lambda some: sum(held[name] for name in some))
+        caps = st.builds(lambda total, more: max(0, total + more), sums, st.integers(-1, 1))
+        table["memory_bytes"] = [draw(st.none() | caps) for _ in TIERS]
     return table
 
 
@@ -99,16 +96,16 @@ def combined(table: Json, tier: dict[str, int], sent: list[float], used: list[bo
     for node in table["nodes"]:
         ms[tier[node["id"]]] += node["cost_ms"][tier[node["id"]]]
     transfer = [8 * nbytes / link["bandwidth_bps"] * 1000 for nbytes, link in zip(sent, links, strict=True)]
-    match table["objective"]:
-        case "latency":
-            return sum(ms) + sum(transfer) + sum(one["rtt_ms"] for one, on in zip(links, used, strict=True) if on)
-        case "energy":
-            nodes = sum(node["energy_mj"][tier[node["id"]]] for node in table["nodes"])
-            return nodes + sum(n * one.get("energy_mj_per_byte", 0) for n, one in zip(sent, links, strict=True))
-        case "bytes":
-            return sum(sent)
-        case _:
-            return max(*ms, *transfer)
+    energy = [node.get("energy_mj", [0, 0, 0])[tier[node["id"]]] for node in table["nodes"]]
+    energy += [nbytes * link.get("energy_mj_per_byte", 0) for nbytes, link in zip(sent, links, strict=True)]
+    rtts = [link["rtt_ms"] for link, crossed in zip(links, used, strict=True) if crossed]
+    values = {
+        "latency": sum(ms) + sum(transfer) + sum(rtts),
+        "energy": sum(energy),
+        "bytes": sum(sent),
+        "throughput": max(*ms, *transfer),
+    }
+    return float(values[table["objective"]])
 
 
 def every_price(table: Json) -> Iterator[tuple[dict[str, int], float | None]]:
@@ -123,8 +120,9 @@ def large_table(seed: int, count: int, *, reach: int, objective: str = "latency"
 
     With `reach` 1 it is a chain; otherwise a tensor is read by up to three of the next `reach` nodes.
     """
-    rng = random.Random(seed)
-    nodes, between = [], [{"id": "in", "producer": None, "consumers": ["n0"], "bytes": 600_000}]
+    rng = random.Random(seed)  # noqa: S311  (reproducible, not secret)
+    nodes: list[Json] = []
+    between: list[Json] = [{"id": "in", "producer": None, "consumers": ["n0"], "bytes": 600_000}]
     for index in range(count):
         ms = rng.uniform(20, 200) / count
         share = index / count

@@ -3,7 +3,6 @@
 import copy
 import math
 import re
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -151,12 +150,12 @@ def test_energy_needs_every_energy() -> None:
 
 @pytest.mark.parametrize("value", [[], 3, None, "table"])
 def test_what_is_no_object_is_refused(value: Any) -> None:
-    with pytest.raises(InvalidArgumentError, match="^the whole: "):
+    with pytest.raises(InvalidArgumentError, match=r"^the whole: "):
         from_json(value)
 
 
 def test_of_many_mistakes_a_few_are_told() -> None:
-    with pytest.raises(InvalidArgumentError, match="; and 4 more$"):
+    with pytest.raises(InvalidArgumentError, match=r"; and 4 more$"):
         from_json(GOOD | {"nodes": [{"id": str(index), "cost_ms": [1, -1, 1]} for index in range(9)]})
 
 
