@@ -278,3 +278,14 @@ def test_a_round_trip_is_due_beside_nodes_that_stay_on_the_device() -> None:
     answer = solve_table(from_json(table))
     assert (answer.value, set(answer.tier_of.values())) == (27.0, {"device"})
     assert answer.gap <= 1e-9
+
+
+def test_a_split_a_thousand_million_times_better_keeps_its_digits() -> None:
+    """Nothing unsplit is near: the first programme is scaled by 1e9 ms, where 6 ms and 9 ms look the same."""
+    costs = [[1, 1e9, 1e9], [4, 3, 5], [4, 3, 5], [4, 3, 5], [1e9, 1e9, 1]]
+    table = table_of([0] * 5, [None] * 3, objective="throughput")
+    for node, cost in zip(table["nodes"], costs, strict=True):
+        node["cost_ms"] = cost
+    answer = solve_table(from_json(table))
+    assert answer.value == 6
+    assert answer.gap <= 1e-6
