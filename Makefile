@@ -18,6 +18,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	MYPYPATH=.:examples/pcb_inspection $(BIN)/mypy examples/pcb_inspection/*.py
 	$(BIN)/lint-imports
 	$(BIN)/python -m splitnet.protocol.generate --check
 

@@ -42,14 +42,14 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(420)
 def test_the_object_and_other_tiles(tmp_path: Path) -> None:
     with np.load(TILES) as file:
         arrays = {name: file[name][1000:1200] for name in file.files}
     other = tmp_path / "other.npz"
     np.savez(other, allow_pickle=False, **arrays)
     command = [*COMMAND, "--json", "--data", str(other), "--samples", "120"]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=170, check=False)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
     assert run.returncode == 0, run.stderr
     assert run.stderr == ""
     result = json.loads(run.stdout)
@@ -70,19 +70,19 @@ def test_the_object_and_other_tiles(tmp_path: Path) -> None:
     assert baselines["all_cloud"]["latency_ms"]["p50"] > 90
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(330)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopping_it_stops_everything(number: signal.Signals) -> None:
     with subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         below: set[int] = set()
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         while len(below) < 3:  # cloud, edge and device
             assert time.monotonic() < end, "the demo did not start its tiers"
             assert process.poll() is None, process.communicate()
             below = descendants(process.pid)
             os.sched_yield()
         process.send_signal(number)
-        _, stderr = process.communicate(timeout=40)
+        _, stderr = process.communicate(timeout=120)
     assert process.returncode == 128 + number
     assert b"Traceback" not in stderr
     assert not [pid for pid in below if is_alive(pid)]

@@ -56,7 +56,8 @@ class Run:
         seconds = time.perf_counter() - start
         outcomes = [outcome for outcome in self._outcomes if outcome is not None]
         assert len(outcomes) == self._samples.count, "a sample has no end"
-        return summarise(outcomes, self._samples.labels, seconds)
+        labels = self._samples.labels if self._class_output is not None else None
+        return summarise(outcomes, labels, seconds, emulated_speed=self._session.emulated_speed)
 
     def _send(self, index: int) -> None:
         start = time.perf_counter()
@@ -69,17 +70,22 @@ class Run:
 
     def _ended(self, index: int, start: float, future: "Future[Answer]") -> None:
         latency_ms = (time.perf_counter() - start) * 1e3
+        try:
+            outcome = self._outcome(index, latency_ms, future)
+            self._outcomes[index] = outcome
+            self._on_outcome(outcome)
+        finally:
+            # Whatever went wrong above, the run must not wait for this sample for ever.
+            self._slots.release()
+
+    def _outcome(self, index: int, latency_ms: float, future: "Future[Answer]") -> Outcome:
         error = future.exception()
-        if error is None:
-            answer = future.result()
-            self.answers[index] = answer
-            outcome = Outcome(answer.exits[0], answer.fallbacks[0], latency_ms, self._predicted(answer))
-        else:
+        if error is not None:
             self._complain(index, str(error) if isinstance(error, SplitNetError) else repr(error))
-            outcome = Outcome(None, "", latency_ms)
-        self._outcomes[index] = outcome
-        self._on_outcome(outcome)
-        self._slots.release()
+            return Outcome(None, "", latency_ms)
+        answer = future.result()
+        self.answers[index] = answer
+        return Outcome(answer.exits[0], answer.fallbacks[0], latency_ms, self._predicted(answer))
 
     def _complain(self, index: int, text: str) -> None:
         """Log each kind of failure once: where one sample fails, thousands may."""

@@ -32,7 +32,9 @@ class Report:
         latency_ms: over the answered samples; None when there are none.
         seconds: from the first submission to the last answer.
         samples_per_s: answered samples over that time.
-        accuracy: share of all samples answered with their label; None without labels.
+        accuracy: share of all samples answered with their label; None without labels, or where the model has
+            no output of shape [batch, classes].
+        emulated_speed: the fraction of this machine's speed that the device was emulated at; None if it was not.
     """
 
     answers: int
@@ -43,12 +45,14 @@ class Report:
     seconds: float
     samples_per_s: float
     accuracy: float | None
+    emulated_speed: float | None
 
     def to_json(self) -> dict[str, object]:
-        """Return the figures as JSON's types; `accuracy` only where there are labels."""
+        """Return the figures as JSON's types; `accuracy` and `emulated_speed` only where there are any."""
         fields = asdict(self)
-        if self.accuracy is None:
-            del fields["accuracy"]
+        absent = [name for name in ("accuracy", "emulated_speed") if fields[name] is None]
+        for name in absent:
+            del fields[name]
         return fields
 
 
@@ -62,13 +66,16 @@ class Outcome:
     predicted: int | None = None
 
 
-def summarise(outcomes: Sequence[Outcome], labels: Array | None, seconds: float) -> Report:
+def summarise(
+    outcomes: Sequence[Outcome], labels: Array | None, seconds: float, *, emulated_speed: float | None
+) -> Report:
     """Sum up a run.
 
     Args:
         outcomes: one a sample, in the samples' order.
         labels: `[n]` integers, or None.
         seconds: how long the run took.
+        emulated_speed: as in the configuration.
     """
     answered = [outcome for outcome in outcomes if outcome.exit is not None]
     by_tier = Counter(outcome.exit for outcome in answered)
@@ -85,6 +92,7 @@ def summarise(outcomes: Sequence[Outcome], labels: Array | None, seconds: float)
         seconds=seconds,
         samples_per_s=len(answered) / seconds if seconds > 0 else 0.0,
         accuracy=accuracy,
+        emulated_speed=emulated_speed,
     )
 
 

@@ -104,6 +104,11 @@ class Session:
         """Submit and wait (see `submit`)."""
         return self.submit(inputs, deadline_ms=deadline_ms).result()
 
+    @property
+    def emulated_speed(self) -> float | None:
+        """The fraction of this machine's speed that the device is emulated at; None if it is not."""
+        return self._config.emulated_speed
+
     def wait_for_link(self, timeout_s: float) -> bool:
         """Wait until the tier above is reached or known to be gone, at most `timeout_s`; return whether it is up.
 
@@ -117,7 +122,11 @@ class Session:
         return self._link is not None and self._link.connected
 
     def close(self) -> None:
-        """Wait for what is in flight, which takes no longer than its deadlines, and close the link."""
+        """Wait for what is in flight, and close the link.
+
+        What waits for the tier above ends by its deadline; what is still to be computed here is computed,
+        since nobody else can answer it.
+        """
         wait(self._open.copy())
         self._executor.close()
         if self._link is not None:

@@ -31,10 +31,9 @@ class DemoResult:
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints."""
-        baselines = {name.replace("-", "_"): _fields(one) for name, one in self.figures.items() if name != "split"}
-        device = self.site.device
-        emulation = {"device": device.name, "speed": device.speed, "emulated": True}
-        return _fields(self.figures["split"]) | {"baselines": baselines, "emulation": emulation}
+        label = {"emulated_device_speed": self.site.device.speed}
+        fields = {name.replace("-", "_"): _fields(one) | label for name, one in self.figures.items()}
+        return fields.pop("split") | {"baselines": fields}
 
 
 def boards_per_minute(figures: "Figures") -> float:

@@ -67,4 +67,6 @@ def print_report(report: Report) -> None:
         figures = f"p50 {latency.p50:.1f}  p90 {latency.p90:.1f}  p99 {latency.p99:.1f}  max {latency.max:.1f}"
         table.add_row("latency, ms", figures)
     table.add_row("samples a second", f"{report.samples_per_s:.1f}")
+    if report.emulated_speed is not None:
+        table.add_row("emulation", f"the device ran at {report.emulated_speed:g} of this machine's speed")
     Console().print(table)

@@ -84,7 +84,7 @@ def partition(
     if json_output:
         print_json(result.to_json())
     else:
-        _print(result)
+        _print(result, compared=place == "auto" and not cut)
 
 
 def _progress() -> Progress:
@@ -105,7 +105,7 @@ def _axis_size(text: str) -> tuple[str, int]:
     return axis, int(size)
 
 
-def _print(result: "PartitionResult") -> None:
+def _print(result: "PartitionResult", *, compared: bool) -> None:
     console = Console()
     table = Table("choice", "predicted ms", "bytes a sample")
     table.add_row(
@@ -121,15 +121,20 @@ def _print(result: "PartitionResult") -> None:
     if result.given_up:
         console.print(f"codecs that change too many answers: {', '.join(result.given_up)}")
     if result.changes_answers:
-        console.print(
-            f"[yellow]the codec changes the predicted class of "
-            f"{1 - result.package.manifest.verification.agreement:.1%} of samples[/]"
-        )
-    if not result.is_split:
+        console.print("[yellow]the codec changes the answers: see agreement and differences below[/]")
+    if compared and not result.is_split:
         console.print("[yellow]not splitting is faster on this site: the package holds one segment[/]")
+    if not result.device_answers_alone:
+        console.print("[yellow]without the tiers above this device cannot answer: it has no exit[/]")
+    if result.exit_shares == "recorded":
+        console.print("who leaves early is taken from the model's metadata: give --calibration to measure it")
     checked = result.package.manifest.verification
     console.print(
         f"verified: {checked.level}, max abs {checked.max_abs:.3g}, max rel {checked.max_rel:.3g}, "
-        f"{checked.samples} samples"
+        f"{checked.samples} samples" + _agreement(checked.agreement)
     )
     console.print(f"wrote {result.package.path}", soft_wrap=True)
+
+
+def _agreement(share: float | None) -> str:
+    return "" if share is None else f", {share:.2%} of predicted classes agree"

@@ -174,7 +174,7 @@ class VerificationEntry(Frozen):
     max_abs: Annotated[float, Field(ge=0)]
     max_rel: Annotated[float, Field(ge=0)]
     samples: Annotated[int, Field(ge=1)]
-    agreement: Annotated[float, Field(ge=0, le=1)]
+    agreement: Annotated[float, Field(ge=0, le=1)] | None
 
 
 class Manifest(Frozen):

@@ -13,7 +13,7 @@ from splitnet.plan import ExitPoint, LinkCost, Problem, Wire
 #: Bytes of a message beside its tensors: parameters, names, HTTP/2 and TCP headers, both ways added up
 #: (benchmarks/wire_bytes.py).
 MESSAGE_BYTES = 400
-#: Software on both sides of a hop, one round trip, milliseconds (benchmarks/pipeline.py).
+#: Software on both sides of a hop, one round trip, milliseconds (benchmarks/hop_overhead.py).
 HOP_MS = 0.8
 #: CPU time of a codec's nodes, milliseconds per million float32 values: on 200,704 values a Cast took 0.028 ms
 #: and QuantizeLinear 0.12 ms, one thread of a server core.
@@ -91,6 +91,8 @@ def _problem(
         exits=exits,
         survival={used: left for used, left in analysis.exits.survival.items() if used <= reached},
         answer_nbytes=float(sum(spec.sample_nbytes for spec in analysis.outputs)),
+        # A device that has sent everything up has nothing to say when nobody answers.
+        exit_on_device_required=bool(exits),
     )
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from splitnet.codec import CODECS, CodecName
 from splitnet.errors import InvalidArgumentError
@@ -20,8 +20,10 @@ from splitnet.tiers import TIERS
 
 OnStep = Callable[[str, float], None]
 
-# With codec "auto" a codec that changes more predicted classes than this on calibration data is given up.
+# With codec "auto" a codec that changes more predicted classes than this on calibration data is given up; for a
+# model that predicts no classes, one that changes an output by more than this share of its largest value.
 _LEAST_AGREEMENT = 0.995
+_LARGEST_CHANGE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class PartitionResult:
         alternatives: the choices beside it, the unsplit ones first.
         cuts: the boundary tensors at each wire, before their codecs.
         given_up: codecs that "auto" tried and found to change too many answers.
+        exit_shares: where the shares of samples that leave at exits come from: "measured" on calibration data,
+            "recorded" in the model's metadata, or "none" without exits.
     """
 
     package: Package
@@ -41,6 +45,15 @@ class PartitionResult:
     alternatives: tuple[Alternative, ...]
     cuts: tuple[tuple[str, ...], ...]
     given_up: tuple[str, ...]
+    exit_shares: Literal["measured", "recorded", "none"]
+
+    @property
+    def device_answers_alone(self) -> bool:
+        """Whether the device can answer when the tiers above are gone."""
+        manifest = self.package.manifest
+        return not manifest.plan.wires or any(
+            manifest.exit_of(segment.id) for segment in manifest.segments if segment.tier == "device"
+        )
 
     @property
     def is_split(self) -> bool:
@@ -49,8 +62,8 @@ class PartitionResult:
 
     @property
     def changes_answers(self) -> bool:
-        """Whether a codec that was asked for changes more predicted classes than "auto" would let pass."""
-        return self.package.manifest.verification.agreement < _LEAST_AGREEMENT
+        """Whether a codec that was asked for changes the answers by more than "auto" would let pass."""
+        return not _is_faithful(self.package.manifest.verification)
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints."""
@@ -62,6 +75,8 @@ class PartitionResult:
                 "cuts": [list(tensors) for tensors in self.cuts],
                 "codecs": [codec for _, codec in self.placement.wires],
                 "exits": [entry.segment for entry in manifest.exits],
+                "exit_shares": self.exit_shares,
+                "device_answers_alone": self.device_answers_alone,
                 "predicted_ms": self.placement.predicted_ms,
                 "stages": [{"name": name, "ms": ms} for name, ms in self.placement.stages],
                 "bytes": list(self.placement.bytes),
@@ -104,7 +119,11 @@ def partition(options: PartitionOptions, on_step: OnStep = lambda _step, _share:
     )
     on_step("done", 1.0)
     cuts = tuple(analysis.cuts[position].tensors for position, _ in chosen.placement.wires)
-    return PartitionResult(package, chosen.placement, alternatives, cuts, chosen.given_up)
+    exits = analysis.exits
+    shares: Literal["measured", "recorded", "none"] = "recorded" if exits.estimated else "measured"
+    return PartitionResult(
+        package, chosen.placement, alternatives, cuts, chosen.given_up, shares if exits.heads else "none"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +165,18 @@ def _plan_and_verify(options: PartitionOptions, analysis: Analysis, costs: Costs
         plan = build(analysis, allowed, placement)
         verification = verifier.verify(plan)
         lossy = {codec for _, codec in placement.wires} - {"none"}
-        if options.codec != "auto" or not lossy or verification.agreement >= _LEAST_AGREEMENT:
+        if options.codec != "auto" or not lossy or _is_faithful(verification):
             return _Chosen(placement, plan, verification, allowed, given_up)
         worst = "u8" if "u8" in lossy else "f16"
         given_up = (*given_up, worst)
         codecs = [codec for codec in codecs if codec != worst]
+
+
+def _is_faithful(verification: VerificationEntry) -> bool:
+    """Whether the codecs leave the answers as they are, to within what "auto" lets pass."""
+    if verification.agreement is None:
+        return verification.max_rel <= _LARGEST_CHANGE
+    return verification.agreement >= _LEAST_AGREEMENT
 
 
 def _alternatives(costs: Costs) -> tuple[Alternative, ...]:

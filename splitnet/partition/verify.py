@@ -21,31 +21,59 @@ _CODEC_SAMPLES = 256
 _CODEC_BATCH = 32
 # Relative to outputs that are all zero, any difference is large, but finite.
 _TINY = 1e-30
+_HUGE = float(np.finfo(np.float64).max)
 
 
 @dataclass(slots=True)
 class _Worst:
     """The largest differences seen so far, and how often the predicted classes agreed."""
 
+    equal: bool = True
     max_abs: float = 0.0
     max_rel: float = 0.0
     samples: int = 0
+    classified: int = 0
     agreeing: int = 0
 
     def add(self, expected: Tensors, actual: Tensors, count: int) -> None:
-        same = np.ones(count, dtype=bool)
+        """Compare the outputs of `count` samples by name."""
         for name, want in expected.items():
             got = actual[name]
-            if np.array_equal(want, got, equal_nan=want.dtype.kind == "f"):
-                continue
-            difference = np.abs(want.astype(np.float64) - got.astype(np.float64))
-            scale = max(float(np.max(np.abs(want.astype(np.float64)))), _TINY)
-            self.max_abs = max(self.max_abs, float(np.max(difference)))
-            self.max_rel = max(self.max_rel, float(np.max(difference)) / scale)
             if want.ndim == 2 and want.shape[0] == count:
-                same &= want.argmax(axis=1) == got.argmax(axis=1)
-        self.samples += count
-        self.agreeing += int(same.sum())
+                self.classified += count
+                self.agreeing += int((want.argmax(axis=1) == got.argmax(axis=1)).sum())
+            if not _bit_equal(want, got):
+                self.equal = False
+                self._widen(want, got)
+
+    def _widen(self, want: Array, got: Array) -> None:
+        wide, other = want.astype(np.float64), got.astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            difference = np.abs(wide - other)
+        # Infinity or NaN on one side only differs by more than any number: by the largest that JSON can hold.
+        both = (np.isnan(wide) & np.isnan(other)) | (wide == other)
+        difference = np.where(both, 0.0, np.where(np.isfinite(difference), difference, _HUGE))
+        finite = np.abs(wide[np.isfinite(wide)])
+        scale = max(float(finite.max()) if finite.size else 0.0, _TINY)
+        largest = float(difference.max())
+        self.max_abs = max(self.max_abs, largest)
+        self.max_rel = max(self.max_rel, min(largest / scale, _HUGE))
+
+    @property
+    def agreement(self) -> float | None:
+        """Share of predicted classes that agree; None where no output is of shape [batch, classes]."""
+        return self.agreeing / self.classified if self.classified else None
+
+
+def _bit_equal(want: Array, got: Array) -> bool:
+    """Whether two arrays agree in type, shape and every bit; any NaN equals any other."""
+    if want.dtype != got.dtype or want.shape != got.shape:
+        return False
+    if want.dtype.kind != "f":
+        return np.array_equal(want, got)
+    bits = f"u{want.dtype.itemsize}"
+    same = np.ascontiguousarray(want).view(bits) == np.ascontiguousarray(got).view(bits)
+    return bool(np.all(same | (np.isnan(want) & np.isnan(got))))
 
 
 class Verifier:
@@ -69,7 +97,7 @@ class Verifier:
         if self._analysis.batched:
             self._compare(plan, segments, range(5), worst, compact=True)
         lossy = any(codec.name != "none" for wire in plan.wires for codec in wire)
-        if not lossy and worst.max_abs > 0:
+        if not lossy and not worst.equal:
             raise ModelError(
                 f"the segments differ from the whole model by up to {worst.max_abs:.3g}: this model cannot be cut "
                 "here without changing its answers; cut elsewhere with --cut, or use --place all-device"
@@ -82,7 +110,7 @@ class Verifier:
             max_abs=worst.max_abs,
             max_rel=worst.max_rel,
             samples=worst.samples,
-            agreement=worst.agreeing / worst.samples,
+            agreement=worst.agreement,
         )
 
     def _compare(
@@ -107,6 +135,7 @@ class Verifier:
                     specs = [codec.wire for codec in plan.wires[index]]
                     values = {spec.name: take_samples(spec, values[spec.name], half) for spec in specs}
                     kept = kept[half]
+        worst.samples += len(which)
         self._add(worst, expected, actual)
 
     def _add(self, worst: _Worst, expected: Tensors, actual: dict[str, tuple[Array, Array]]) -> None:

@@ -1,5 +1,6 @@
 """Time over real sockets: never faster than the model, and, at the best of a few tries, within 10 % of it."""
 
+import math
 import socket
 import struct
 import threading
@@ -105,13 +106,20 @@ def test_a_byte_is_not_held_up_by_another_connections_queue() -> None:
 
     with serving(serve) as target, ShapedLink(target, shape) as link, connect(link.address) as client:
         client.sendall(b"e")
-        sending = threading.Thread(target=send)
-        sending.start()
-        assert started.wait(TIMEOUT_S)
-        check_round_trip(client, 2 * shape.delay_s, slack_s=0.003 + 0.003)
-        assert not ended.is_set(), "the other connection was still at it"
-        sending.join(TIMEOUT_S)
-        assert ended.is_set()
+        queued = False
+        for _ in range(TRANSFER_TRIES):
+            started.clear()
+            ended.clear()
+            sending = threading.Thread(target=send)
+            sending.start()
+            assert started.wait(TIMEOUT_S)
+            check_round_trip(client, 2 * shape.delay_s, slack_s=0.003 + 0.003)
+            queued = not ended.is_set()
+            sending.join(TIMEOUT_S)
+            assert ended.is_set()
+            if queued:
+                break
+        assert queued, "the other connection had ended before the byte was back"
 
 
 def test_what_a_reset_connection_had_queued_does_not_use_the_link() -> None:
@@ -168,8 +176,8 @@ def test_two_transfers_share_the_bandwidth_fairly() -> None:
 
     def both_s() -> float:
         one_s, other_s = together_s(lambda: send_s(link.address), lambda: send_s(link.address))
-        assert one_s == pytest.approx(other_s, rel=0.1), "one of them got more than its share"
-        return max(one_s, other_s)
+        # A try in which one of them got more than its share does not count.
+        return max(one_s, other_s) if one_s == pytest.approx(other_s, rel=0.1) else math.inf
 
     with serving(Sink()) as target, ShapedLink(target, shape) as link:
         check_transfer(both_s, shape.transfer_s(2 * size_bytes) + shape.delay_s)

@@ -50,7 +50,7 @@ def test_the_manifest_says_so(done: tuple[PartitionResult, Path]) -> None:
     result, _ = done
     verified = result.package.manifest.verification
     assert (verified.level, verified.max_abs, verified.max_rel) == ("bit-equal", 0.0, 0.0)
-    assert verified.agreement == 1.0
+    assert verified.agreement in (1.0, None)  # None: predicts no classes
     assert verified.samples >= (1 + 3 + 2 if batched(result) else 1)
     assert result.is_split
     assert result.given_up == ()

@@ -108,6 +108,18 @@ def eventually(condition: Callable[[], object], *, within_s: float = TIMEOUT_S) 
         time.sleep(0.005)
 
 
+def in_time(measure: Callable[[], float], limit_s: float, *, tries: int = 3) -> None:
+    """Hold the best of a few runs of `measure`, which returns seconds, to `limit_s`: a neighbour may disturb one.
+
+    Raises:
+        AssertionError: none was faster.
+    """
+    took: list[float] = []
+    while not took or (min(took) >= limit_s and len(took) < tries):
+        took.append(measure())
+    assert min(took) < limit_s
+
+
 def _first_line(process: "subprocess.Popen[str]", log: IO[str]) -> str:
     assert process.stdout is not None
     with selectors.DefaultSelector() as selector:

@@ -1,5 +1,6 @@
 """splitnet_device.Session as a library, against a real edge and a real cloud."""
 
+import math
 import queue
 import socket
 import time
@@ -18,10 +19,10 @@ from splitnet.errors import ConfigError, InvalidArgumentError, NotFoundError, Ov
 from splitnet.tensors import Array
 from splitnet_device import Answer, Session
 from tests.programs.conftest import Packages, Samples, Service
-from tests.programs.processes import TIMEOUT_S, Program, eventually, running
+from tests.programs.processes import TIMEOUT_S, Program, eventually, in_time, running
 
 LONG_MS = TIMEOUT_S * 1e3
-SLOW = LinkShape(delay_s=0.15)
+SLOW = LinkShape(delay_s=0.4)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def session(service: Service, packages: Packages) -> Iterator[Session]:
 
 @pytest.fixture(scope="module")
 def far_edge(service: Service, packages: Packages) -> Iterator[Program]:
-    """An edge that is 300 ms away from its cloud, there and back."""
+    """An edge that is 800 ms away from its cloud, there and back."""
     with (
         ShapedLink(service.cloud.address, SLOW) as link,
         running("edge", package=packages.split, upstream=link.address) as edge,
@@ -88,14 +89,19 @@ def test_answers_come_in_the_order_in_which_they_are_ready(
 def test_each_request_has_its_own_deadline(far_edge: Program, packages: Packages, samples: Samples) -> None:
     with Session(packages.split, upstream=far_edge.target, deadline_ms=LONG_MS) as session:
         session.infer(samples.at("cloud"))
-        patient = session.submit(samples.at("cloud", 2))
-        start_s = time.monotonic()
-        hasty = session.infer(samples.at("cloud"), deadline_ms=200)
-        seconds = time.monotonic() - start_s
-        assert seconds < 0.2 + 0.15
-        assert (hasty.exits, hasty.fallbacks) == (("edge",), ("DEADLINE_EXCEEDED",))
-        assert not patient.done()
-        assert patient.result(TIMEOUT_S).exits == ("cloud", "cloud")
+
+        def hasty_s() -> float:
+            patient = session.submit(samples.at("cloud", 2))
+            start_s = time.monotonic()
+            hasty = session.infer(samples.at("cloud"), deadline_ms=200)
+            seconds = time.monotonic() - start_s
+            assert not patient.done()
+            assert hasty.fallbacks == ("DEADLINE_EXCEEDED",)
+            assert patient.result(TIMEOUT_S).exits == ("cloud", "cloud")
+            # The edge has 50 ms to answer in; where it is kept from it, the device does, and the try does not count.
+            return seconds if hasty.exits == ("edge",) else math.inf
+
+        in_time(hasty_s, 0.2 + 0.05)
 
 
 def test_a_full_window_is_answered_by_the_device(far_edge: Program, packages: Packages, samples: Samples) -> None:

@@ -12,11 +12,12 @@ from splitnet.config import format_address
 from splitnet.emulate import LinkShape, ShapedLink
 from splitnet_device import Answer, Session
 from tests.programs.conftest import Packages, Samples, Service
-from tests.programs.processes import TIMEOUT_S, eventually, running
+from tests.programs.processes import TIMEOUT_S, eventually, in_time, running
 
 DEADLINE_MS = 400.0
-#: What a busy machine may add: 50 ms are promised on a quiet one.
-NOISE_S = 0.15
+LONG_MS = TIMEOUT_S * 1e3
+#: What the device may add to a deadline; where neighbours are busy, the best of three tries is held to it.
+LATE_S = 0.05
 
 
 def timed(session: Session, samples: Samples, tier: str) -> tuple[Answer, float]:
@@ -72,38 +73,62 @@ def silent() -> Iterator[tuple[str, int]]:
 def test_nobody_is_there(packages: Packages, samples: Samples) -> None:
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         address = format_address(reserved.getsockname())
-    with Session(packages.split, upstream=address, deadline_ms=DEADLINE_MS) as session:
+    with Session(packages.split, upstream=address, deadline_ms=LONG_MS) as session:
+        took = []
         for _ in range(3):
             answer, seconds = timed(session, samples, "cloud")
             assert (answer.exits, answer.fallbacks) == (("device",), ("UNAVAILABLE",))
-            assert seconds < DEADLINE_MS / 1e3 + NOISE_S
+            took.append(seconds)
+        assert min(took) < DEADLINE_MS / 1e3
+        assert max(took) < LONG_MS / 1e3
         answer, _ = timed(session, samples, "device")
         assert (answer.exits, answer.fallbacks) == (("device",), ("",))
 
 
-def test_the_link_is_a_black_hole(packages: Packages, samples: Samples) -> None:
+@contextmanager
+def over_a_black_hole(packages: Packages) -> Iterator[Session]:
     with (
         silent() as target,
         ShapedLink(target, LinkShape(delay_s=0.005)) as link,
         Session(packages.split, upstream=format_address(link.address), deadline_ms=DEADLINE_MS) as session,
     ):
-        answer, seconds = timed(session, samples, "cloud")
-        assert (answer.exits, answer.fallbacks) == (("device",), ("DEADLINE_EXCEEDED",))
-        assert seconds < DEADLINE_MS / 1e3 + NOISE_S
-        futures = [session.submit(samples.at("cloud"), deadline_ms=100) for _ in range(100)]
-        start_s = time.monotonic()
-        assert {future.result(TIMEOUT_S).exits for future in futures} == {("device",)}
-        assert time.monotonic() - start_s < 0.1 + NOISE_S
+        yield session
+
+
+def test_the_link_is_a_black_hole(packages: Packages, samples: Samples) -> None:
+    def one_s() -> float:
+        with over_a_black_hole(packages) as session:
+            answer, seconds = timed(session, samples, "cloud")
+            assert (answer.exits, answer.fallbacks) == (("device",), ("DEADLINE_EXCEEDED",))
+            return seconds
+
+    def hundred_s() -> float:
+        with over_a_black_hole(packages) as session:
+            futures = [session.submit(samples.at("cloud"), deadline_ms=100) for _ in range(100)]
+            start_s = time.monotonic()
+            assert {future.result(TIMEOUT_S).exits for future in futures} == {("device",)}
+            return time.monotonic() - start_s
+
+    in_time(one_s, DEADLINE_MS / 1e3 + LATE_S)
+    in_time(hundred_s, 0.1 + 3 * LATE_S)
+
+
+def test_a_black_hole_is_not_waited_for_twice(packages: Packages, samples: Samples) -> None:
+    with over_a_black_hole(packages) as session:
         # An attempt to connect is given up after a second; from then on nobody is waited for.
         eventually(lambda: session.infer(samples.at("cloud")).fallbacks == ("UNAVAILABLE",))
-        answer, seconds = timed(session, samples, "cloud")
-        assert (answer.exits, answer.fallbacks) == (("device",), ("UNAVAILABLE",))
-        assert seconds < NOISE_S
+
+        def unavailable_s() -> float:
+            answer, seconds = timed(session, samples, "cloud")
+            assert (answer.exits, answer.fallbacks) == (("device",), ("UNAVAILABLE",))
+            return seconds
+
+        in_time(unavailable_s, LATE_S)
 
 
 def test_the_edge_is_killed_and_comes_back(service: Service, packages: Packages, samples: Samples) -> None:
     with running("edge", package=packages.split, upstream=service.cloud.address) as edge:
-        session = Session(packages.split, upstream=edge.target, deadline_ms=DEADLINE_MS)
+        session = Session(packages.split, upstream=edge.target, deadline_ms=5 * DEADLINE_MS)
         with session, Stream(session, samples) as stream:
             eventually(lambda: stream.seen(fallback=False))
             edge.process.kill()
@@ -113,7 +138,7 @@ def test_the_edge_is_killed_and_comes_back(service: Service, packages: Packages,
             with running("edge", package=packages.split, upstream=service.cloud.address, listen=edge.address):
                 eventually(lambda: stream.seen(fallback=False, after=killed_at))
     assert not stream.errors
-    assert stream.longest_s < DEADLINE_MS / 1e3 + NOISE_S
+    assert stream.longest_s < 5 * DEADLINE_MS / 1e3 + LATE_S
     assert {reason for answer in stream.answers for reason in answer.fallbacks} <= {"", "UNAVAILABLE"}
 
 
@@ -124,10 +149,12 @@ def test_the_edge_is_frozen_and_thawed(service: Service, packages: Packages, sam
     ):
         eventually(lambda: session.infer(samples.at("cloud")).exits == ("cloud",))
         edge.process.send_signal(signal.SIGSTOP)
+        took = []
         for _ in range(3):
             answer, seconds = timed(session, samples, "cloud")
             assert (answer.exits, answer.fallbacks) == (("device",), ("DEADLINE_EXCEEDED",))
-            assert seconds < DEADLINE_MS / 1e3 + NOISE_S
+            took.append(seconds)
+        assert min(took) < DEADLINE_MS / 1e3 + LATE_S
         edge.process.send_signal(signal.SIGCONT)
         eventually(lambda: session.infer(samples.at("cloud")).exits == ("cloud",))
 
@@ -136,7 +163,7 @@ def test_the_cloud_is_killed_and_comes_back(packages: Packages, samples: Samples
     with (
         running("cloud", package=packages.split) as cloud,
         running("edge", package=packages.split, upstream=cloud.address) as edge,
-        Session(packages.split, upstream=edge.target, deadline_ms=TIMEOUT_S * 1e3) as session,
+        Session(packages.split, upstream=edge.target, deadline_ms=LONG_MS) as session,
     ):
         eventually(lambda: session.infer(samples.at("cloud")).exits == ("cloud",))
         cloud.process.kill()
@@ -151,7 +178,7 @@ def test_the_cloud_is_killed_and_comes_back(packages: Packages, samples: Samples
 def test_an_edge_without_a_cloud_answers_what_it_can(packages: Packages, samples: Samples) -> None:
     with (
         running("edge", package=packages.split) as edge,
-        Session(packages.split, upstream=edge.target, deadline_ms=TIMEOUT_S * 1e3) as session,
+        Session(packages.split, upstream=edge.target, deadline_ms=LONG_MS) as session,
     ):
         answer = session.infer(samples.x)
     assert answer.exits == tuple("edge" if tier == "cloud" else tier for tier in samples.exits)
@@ -159,14 +186,18 @@ def test_an_edge_without_a_cloud_answers_what_it_can(packages: Packages, samples
 
 
 def test_the_link_is_too_slow_for_the_deadline(service: Service, packages: Packages, samples: Samples) -> None:
-    with (
-        ShapedLink(service.edge.address, LinkShape(bandwidth_bps=20_000)) as link,
-        Session(packages.split, upstream=format_address(link.address), deadline_ms=DEADLINE_MS) as session,
-    ):
-        assert session.wait_for_link(TIMEOUT_S)
-        start_s = time.monotonic()
-        futures = [session.submit(samples.at("edge", 10)) for _ in range(10)]
-        for future in futures:
-            assert len(future.result(TIMEOUT_S).exits) == 10
-        assert time.monotonic() - start_s < DEADLINE_MS / 1e3 + NOISE_S
-        assert any(future.result().fallbacks == ("DEADLINE_EXCEEDED",) * 10 for future in futures)
+    def ten_s() -> float:
+        with (
+            ShapedLink(service.edge.address, LinkShape(bandwidth_bps=20_000)) as link,
+            Session(packages.split, upstream=format_address(link.address), deadline_ms=DEADLINE_MS) as session,
+        ):
+            assert session.wait_for_link(TIMEOUT_S)
+            start_s = time.monotonic()
+            futures = [session.submit(samples.at("edge", 10)) for _ in range(10)]
+            for future in futures:
+                assert len(future.result(TIMEOUT_S).exits) == 10
+            seconds = time.monotonic() - start_s
+            assert any(future.result().fallbacks == ("DEADLINE_EXCEEDED",) * 10 for future in futures)
+            return seconds
+
+    in_time(ten_s, DEADLINE_MS / 1e3 + LATE_S)
