@@ -69,4 +69,4 @@ def print_report(report: Report) -> None:
     table.add_row("samples a second", f"{report.samples_per_s:.1f}")
     if report.emulated_speed is not None:
         table.add_row("emulation", f"the device ran at {report.emulated_speed:g} of this machine's speed")
-    Console().print(table)
+    Console(highlight=False).print(table)

@@ -25,7 +25,7 @@ def inspect(
         fields = opened.manifest.model_dump(mode="json")
         print_json(fields if verified is None else fields | {"verified_bytes": verified})
         return
-    console = Console()
+    console = Console(highlight=False)
     _print_head(console, opened)
     for table in (_segments(opened.manifest), _wires(opened.manifest), _exits(opened.manifest)):
         if table.row_count:

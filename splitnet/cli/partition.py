@@ -106,7 +106,7 @@ def _axis_size(text: str) -> tuple[str, int]:
 
 
 def _print(result: "PartitionResult", *, compared: bool) -> None:
-    console = Console()
+    console = Console(highlight=False)
     table = Table("choice", "predicted ms", "bytes a sample")
     table.add_row(
         "[bold]chosen", f"[bold]{result.placement.predicted_ms:.2f}", f"{sum(result.placement.bytes):,.0f}"

@@ -91,7 +91,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _print(table: "CostTable", answer: "TableAnswer") -> None:
-    console, unit = Console(), _UNITS[table.objective]
+    console, unit = Console(highlight=False), _UNITS[table.objective]
     placed = Table("tier", "nodes", "which", title="placement")
     for tier in answer.unsplit:
         names = [name for name, where in answer.tier_of.items() if where == tier]

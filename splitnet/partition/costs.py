@@ -10,11 +10,11 @@ from splitnet.graph import Cut, exit_position, head_nodes, model_bytes, nodes_be
 from splitnet.partition.analysis import Analysis, value_ranges
 from splitnet.plan import ExitPoint, LinkCost, Problem, Wire
 
-#: Bytes of a message beside its tensors: parameters, names, HTTP/2 and TCP headers, both ways added up
-#: (benchmarks/wire_bytes.py).
-MESSAGE_BYTES = 400
-#: Software on both sides of a hop, one round trip, milliseconds (benchmarks/hop_overhead.py).
-HOP_MS = 0.8
+#: Bytes of a message beside its tensors: parameters, names, HTTP/2, TCP and IP headers, both ways added up
+#: (benchmarks/wire_bytes.py: 384 for the example, and a header of 52 bytes each way).
+MESSAGE_BYTES = 480
+#: What a hop adds in software on both of its sides, milliseconds (benchmarks/pipeline_latency.py).
+HOP_MS = 0.9
 #: CPU time of a codec's nodes, milliseconds per million float32 values: on 200,704 values a Cast took 0.028 ms
 #: and QuantizeLinear 0.12 ms, one thread of a server core.
 _CODEC_MS_PER_MILLION = {"none": 0.0, "f16": 0.14, "u8": 0.6}
