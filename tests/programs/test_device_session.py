@@ -98,7 +98,7 @@ def test_each_request_has_its_own_deadline(far_edge: Program, packages: Packages
             assert not patient.done()
             assert hasty.fallbacks == ("DEADLINE_EXCEEDED",)
             assert patient.result(TIMEOUT_S).exits == ("cloud", "cloud")
-            # The edge has 50 ms to answer in; where it is kept from it, the device does, and the try does not count.
+            # The edge has 50 ms to answer in; where it is kept from it, the device does, and the try is void.
             return seconds if hasty.exits == ("edge",) else math.inf
 
         in_time(hasty_s, 0.2 + 0.05)
