@@ -9,7 +9,7 @@ from statistics import median
 
 from splitnet.cost.kernels import read_runs
 from splitnet.cost.timing import MIN_RUNS, check_seconds, run_ms
-from splitnet.session import Session
+from splitnet.onnx_session import OnnxSession
 from splitnet.tensors import Tensors
 
 #: More profiled runs add nothing to a median, and 700 bytes of JSON a node and run.
@@ -64,9 +64,9 @@ def profile_model(
     """
     check_seconds(seconds)
     name = f"model ({len(model)} bytes)" if isinstance(model, bytes) else f"model ({model})"
-    whole = Session(model, name=name)
+    whole = OnnxSession(model, name=name)
     with tempfile.TemporaryDirectory(prefix="splitnet-profile-") as folder:
-        basic = Session(model, name=name, optimisation="basic", profile_prefix=Path(folder) / "run")
+        basic = OnnxSession(model, name=name, optimisation="basic", profile_prefix=Path(folder) / "run")
         times = _interleaved(whole, basic, feeds, seconds, on_progress or _ignore)
         node_us = _medians(read_runs(basic.end_profiling())[1:])  # without the run to warm up
     whole_ms = median(times)
@@ -79,8 +79,8 @@ def _ignore(_share: float) -> None:
 
 
 def _interleaved(
-    whole: Session,
-    basic: Session,
+    whole: OnnxSession,
+    basic: OnnxSession,
     feeds: Tensors,
     seconds: float,
     on_progress: Callable[[float], None],

@@ -5,15 +5,15 @@ import time
 from statistics import median
 
 from splitnet.errors import InvalidArgumentError
-from splitnet.session import Session
+from splitnet.onnx_session import OnnxSession
 from splitnet.tensors import Tensors
 
 #: Fewer runs than this make no median.
 MIN_RUNS = 3
 
 
-def run_ms(session: Session, feeds: Tensors) -> float:
-    """Run once and return the wall time in ms (raises what `Session.run` raises)."""
+def run_ms(session: OnnxSession, feeds: Tensors) -> float:
+    """Run once and return the wall time in ms (raises what `OnnxSession.run` raises)."""
     start_ns = time.perf_counter_ns()
     session.run(feeds)
     return (time.perf_counter_ns() - start_ns) / 1e6
@@ -25,7 +25,7 @@ def check_seconds(seconds: float) -> None:
         raise InvalidArgumentError(f"seconds: expected a time above zero, got {seconds!r}")
 
 
-def median_ms(session: Session, feeds: Tensors, seconds: float) -> float:
+def median_ms(session: OnnxSession, feeds: Tensors, seconds: float) -> float:
     """Return the median wall time in ms of runs for about `seconds`, after one to warm up; at least three runs.
 
     Raises:

@@ -24,12 +24,12 @@ from splitnet.graph import (
     sendable_specs,
     with_every_output,
 )
+from splitnet.onnx_session import OnnxSession
 from splitnet.partition.exit_heads import NO_EXITS, Exits, calibrated, from_metadata
 from splitnet.partition.exit_metadata import ExitDescription, check_exits, describe_exits
 from splitnet.partition.options import PartitionOptions
 from splitnet.partition.samples import random_samples
 from splitnet.samples import Samples, read_samples
-from splitnet.session import Session
 from splitnet.tensors import Tensors, TensorSpec
 
 # Whole-model runs over calibration data go in batches of this many samples; few where every tensor is kept.
@@ -114,7 +114,7 @@ def analyse(options: PartitionOptions) -> Analysis:
 
 def run_whole(model: bytes, samples: Samples, *, count: int) -> Tensors:
     """Run the whole model on the first `count` samples and return its outputs, samples along axis 0."""
-    session = Session(model, name="the whole model")
+    session = OnnxSession(model, name="the whole model")
     parts = [session.run(samples.take(which)) for which in _batches(samples, count, _BATCH)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -128,7 +128,7 @@ def value_ranges(analysis: Analysis, tensors: Collection[str]) -> dict[str, Valu
     if not wanted or not analysis.calibrated:
         return {}
     samples = analysis.samples
-    session = Session(model_bytes(_with_outputs(analysis.model, wanted)), name="the whole model")
+    session = OnnxSession(model_bytes(_with_outputs(analysis.model, wanted)), name="the whole model")
     ranges: dict[str, ValueRange] = {}
     for which in _batches(samples, min(samples.count, RANGE_SAMPLES), _RANGE_BATCH):
         for name, array in session.run(samples.take(which)).items():
@@ -160,7 +160,7 @@ def _observe_shapes(model: ir.Model, samples: Samples) -> None:
     batched = any(spec.batch_axis is not None for spec in samples.specs)
     sizes = [2, 3] if batched else [1]
     # Without optimisation, which would remove tensors that are to be seen.
-    session = Session(model_bytes(with_every_output(model)), name="the whole model", optimisation="none")
+    session = OnnxSession(model_bytes(with_every_output(model)), name="the whole model", optimisation="none")
     runs = [session.run(samples.take(range(size))) for size in sizes]
     record_shapes(model, [{name: (a.dtype.name, a.shape) for name, a in run.items()} for run in runs], sizes)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from splitnet.codec import TensorCodec
 from splitnet.cost import median_ms
+from splitnet.onnx_session import OnnxSession
 from splitnet.package import (
     FORMAT_VERSION,
     Alternative,
@@ -27,7 +28,6 @@ from splitnet.partition.costs import Costs
 from splitnet.partition.options import PartitionOptions
 from splitnet.partition.segments import BuiltPlan, BuiltSegment
 from splitnet.plan import Placement, Problem
-from splitnet.session import Session
 from splitnet.tensors import Tensors
 from splitnet.tiers import TIERS
 
@@ -166,7 +166,7 @@ def _measure(analysis: Analysis, plan: BuiltPlan) -> dict[str, float]:
     values: Tensors = dict(analysis.samples.take([0]))
     measured: dict[str, float] = {}
     for segment in plan.segments:
-        session = Session(segment.content, name=f"segment {segment.tier!r}")
+        session = OnnxSession(segment.content, name=f"segment {segment.tier!r}")
         measured[segment.tier] = median_ms(session, values, _TIMING_S)
         values |= session.run(values)
     return measured

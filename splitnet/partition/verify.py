@@ -7,10 +7,10 @@ import numpy as np
 
 from splitnet.errors import ModelError
 from splitnet.graph import model_bytes
+from splitnet.onnx_session import OnnxSession
 from splitnet.package import VerificationEntry
 from splitnet.partition.analysis import Analysis
 from splitnet.partition.segments import BuiltPlan
-from splitnet.session import Session
 from splitnet.tensors import Array, Tensors, take_samples
 from splitnet.tiers import TIERS
 
@@ -81,7 +81,7 @@ class Verifier:
 
     def __init__(self, analysis: Analysis) -> None:
         self._analysis = analysis
-        self._whole = Session(model_bytes(analysis.model), name="the whole model", optimisation="basic")
+        self._whole = OnnxSession(model_bytes(analysis.model), name="the whole model", optimisation="basic")
 
     def verify(self, plan: BuiltPlan) -> VerificationEntry:
         """Compare at batch 1, 3 and after compaction; with codecs also measure what they change.
@@ -89,7 +89,7 @@ class Verifier:
         Raises:
             ModelError: without codecs an output is not bit-equal to the whole model's.
         """
-        segments = [Session(s.content, name=s.tier, optimisation="basic") for s in plan.segments]
+        segments = [OnnxSession(s.content, name=s.tier, optimisation="basic") for s in plan.segments]
         worst = _Worst()
         sizes = _BATCHES if self._analysis.batched else (1,)
         for size in sizes:
@@ -114,7 +114,7 @@ class Verifier:
         )
 
     def _compare(
-        self, plan: BuiltPlan, segments: Sequence[Session], which: range, worst: _Worst, *, compact: bool
+        self, plan: BuiltPlan, segments: Sequence[OnnxSession], which: range, worst: _Worst, *, compact: bool
     ) -> None:
         """Run whole and segments on the samples `which`; with `compact`, drop every other one at each wire."""
         feeds = self._analysis.samples.take(which)

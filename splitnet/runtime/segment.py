@@ -4,7 +4,7 @@ import logging
 import time
 
 from splitnet.errors import InvalidArgumentError
-from splitnet.session import Optimisation, Session
+from splitnet.onnx_session import OnnxSession, Optimisation
 from splitnet.tensors import Tensors
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class Segment:
         Raises:
             ModelError: onnxruntime refuses the model.
         """
-        self._session = Session(model, name=f"segment {name!r}", optimisation=optimisation)
+        self._session = OnnxSession(model, name=f"segment {name!r}", optimisation=optimisation)
         self._emulated_speed = emulated_speed
 
     def run(self, tensors: Tensors) -> Tensors:

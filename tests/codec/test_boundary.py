@@ -21,7 +21,7 @@ from splitnet.codec import (
     quantisation,
 )
 from splitnet.errors import InvalidArgumentError, ModelError
-from splitnet.session import Session
+from splitnet.onnx_session import OnnxSession
 from splitnet.tensors import BATCH, Array, TensorSpec
 
 WIDTH = 4
@@ -48,8 +48,8 @@ def model(source: str, target: str) -> ir.Model:
     return ir.from_proto(proto)
 
 
-def session(made: ir.Model) -> Session:
-    return Session(ir.to_proto(made).SerializeToString(), name="test", optimisation="basic")
+def session(made: ir.Model) -> OnnxSession:
+    return OnnxSession(ir.to_proto(made).SerializeToString(), name="test", optimisation="basic")
 
 
 class Sending:

@@ -10,7 +10,7 @@ from splitnet.cost import Profile, median_ms, profile_model
 from splitnet.cost.kernels import read_runs
 from splitnet.cost.profile import _attributed, _scaled
 from splitnet.errors import InvalidArgumentError, ModelError
-from splitnet.session import Session
+from splitnet.onnx_session import OnnxSession
 from tests.cost.models import branching, feeds, perceptron, swish
 
 SECONDS = 0.05
@@ -139,7 +139,7 @@ def test_a_time_that_makes_no_sense(seconds: float) -> None:
 
 
 def test_median_of_a_session() -> None:
-    session = Session(perceptron(), name="the model")
+    session = OnnxSession(perceptron(), name="the model")
     assert 0 < median_ms(session, feeds(), 0.01) < 10_000
     with pytest.raises(InvalidArgumentError, match="seconds"):
         median_ms(session, feeds(), 0)

@@ -9,8 +9,8 @@ import onnx
 import pytest
 
 from splitnet.cost import default_site
+from splitnet.onnx_session import OnnxSession
 from splitnet.partition import PartitionOptions, partition
-from splitnet.session import Session
 from splitnet.tensors import Array, Tensors
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "pcb_inspection"
@@ -26,7 +26,7 @@ def tiles() -> Tensors:
 
 @pytest.fixture(scope="module")
 def answers(tiles: Tensors) -> Tensors:
-    session = Session(MODEL, name="the example")
+    session = OnnxSession(MODEL, name="the example")
     parts = [session.run({"tiles": part}) for part in np.array_split(tiles["tiles"], 64)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 

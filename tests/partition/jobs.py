@@ -9,10 +9,10 @@ import numpy as np
 import onnx
 
 from splitnet.cost import Link, Site, default_site
+from splitnet.onnx_session import OnnxSession
 from splitnet.package import Package, TensorEntry, open_package
 from splitnet.partition import PartitionOptions, PartitionResult, partition
 from splitnet.runtime import BoundedExecutor, Forward, Pipeline
-from splitnet.session import Session
 from splitnet.tensors import Array, Tensors, take_samples
 from splitnet.tier import SegmentLoader, answers_from, own_stage
 from splitnet.tiers import TIERS
@@ -53,7 +53,7 @@ def feeds(package: Package, count: int, seed: int = 0) -> Tensors:
 
 
 def run_whole(model: Path, inputs: Tensors) -> Tensors:
-    return Session(model.read_bytes(), name="whole", optimisation="basic").run(inputs)
+    return OnnxSession(model.read_bytes(), name="whole", optimisation="basic").run(inputs)
 
 
 def take(entries: Sequence[TensorEntry], tensors: Tensors, which: Array) -> Tensors:
@@ -72,7 +72,7 @@ def run_segments(package: Package, inputs: Tensors, keep: Sequence[Array] = ()) 
         segment = manifest.segment_of(tier)
         outputs: Tensors = {}
         if segment is not None:
-            session = Session(package.read_segment(segment), name=tier, optimisation="basic")
+            session = OnnxSession(package.read_segment(segment), name=tier, optimisation="basic")
             assert session.inputs == tuple(entry.name for entry in segment.inputs)
             assert set(session.outputs) == {entry.name for entry in segment.outputs}
             outputs = session.run(values)

@@ -24,7 +24,7 @@ _ORT_ERRORS: tuple[type[Exception], ...] = tuple(
 )
 
 
-class Session:
+class OnnxSession:
     """A loaded ONNX model on one CPU thread.
 
     Thread-safe: onnxruntime runs one session from several threads, and nothing here is shared.
