@@ -3,6 +3,7 @@
 from splitnet.link.dataplane import DataPlane
 from splitnet.link.server import TierServer
 from splitnet.link.service import DEADLINE_PARAMETER
+from splitnet.link.status import STATUS_NAMES
 from splitnet.link.stream import StreamClient
 
-__all__ = ["DEADLINE_PARAMETER", "DataPlane", "StreamClient", "TierServer"]
+__all__ = ["DEADLINE_PARAMETER", "STATUS_NAMES", "DataPlane", "StreamClient", "TierServer"]

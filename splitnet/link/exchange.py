@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
-from splitnet.errors import CallerError, OverloadedError, PeerError, SplitNetError, UnavailableError, outcome_of
+from splitnet.errors import CallerError, OverloadedError, PeerError, UnavailableError, outcome_of
 from splitnet.link.status import STATUS_PARAMETER, public_text
 from splitnet.protocol import (
     InferRequest,
@@ -67,13 +67,17 @@ class StreamExchange:
         self._outbox.put(None)
 
     def _read(self) -> None:
+        while (message := self._next()) is not None:
+            self._room.acquire()
+            self._start(message)
+        self.drain()
+
+    def _next(self) -> bytes | None:
         try:
-            for message in self._messages:
-                self._room.acquire()
-                self._start(message)
+            return next(self._messages, None)
         except Exception as err:  # noqa: BLE001  (gRPC raises a bare Exception when the call is over)
             logger.debug("a stream ended: %s", err)
-        self.drain()
+            return None
 
     def _start(self, message: bytes) -> None:
         request_id = ""
@@ -81,7 +85,7 @@ class StreamExchange:
             request = decode_request(message)
             request_id = request.id
             self._enter()
-        except SplitNetError as err:
+        except Exception as err:  # noqa: BLE001  (answered, and logged where it is a fault of ours)
             self._outbox.put(_failure(request_id, err))
             return
         try:
@@ -100,17 +104,17 @@ class StreamExchange:
             self._in_flight += 1
 
     def _finish(self, request_id: str, future: "Future[InferResponse]") -> None:
-        self._outbox.put(self._encoded(request_id, future))
-        with self._lock:
+        try:
+            message = self._encoded(request_id, future)
+        except Exception as err:  # noqa: BLE001  (answered and logged; in a callback nobody else would do either)
+            message = _failure(request_id, err)
+        with self._lock:  # at once: whoever has read the answer may ask again, and the end comes after the last
             self._in_flight -= 1
-            last = self._ending and self._in_flight == 0
-        if last:
-            self._outbox.put(None)
+            self._outbox.put(message)
+            if self._ending and self._in_flight == 0:
+                self._outbox.put(None)
 
     def _encoded(self, request_id: str, future: "Future[InferResponse]") -> bytes:
-        error = future.exception()
-        if error is not None:
-            return _failure(request_id, error)
         message = encode_stream_response(StreamResponse(future.result()))
         if len(message) > self._max_message_bytes:
             return _failure(request_id, _too_large(len(message), self._max_message_bytes))

@@ -17,8 +17,9 @@ from splitnet.protocol import SERVICE_NAME, descriptor_pool
 
 logger = logging.getLogger(__name__)
 
-# Health's Watch holds a thread as a stream does; unary calls need some that no stream can take.
-_SPARE_THREADS = 16
+# Threads that none of our streams can take. Inferences get half of them, so that the small calls always find one;
+# a stream of reflection holds one as well, Health's Watch none.
+_SPARE_THREADS = 64
 # Once all work is answered, how long its last bytes may take before what else is open is cut.
 _LAST_BYTES_S = 0.5
 
@@ -45,12 +46,16 @@ class TierServer:
             dataplane,
             default_deadline_ms=default_deadline_ms,
             max_streams=max_streams,
+            max_calls=_SPARE_THREADS // 2,
             max_in_flight=max_in_flight,
             max_message_bytes=max_message_bytes,
         )
+        threads = max_streams + _SPARE_THREADS
         self._server = grpc.server(
-            ThreadPoolExecutor(max_streams + _SPARE_THREADS, thread_name_prefix="grpc"),
+            ThreadPoolExecutor(threads, thread_name_prefix="grpc"),
             options=server_options(max_message_bytes),
+            # As many again may wait for a thread, which whatever is refused gives back at once.
+            maximum_concurrent_rpcs=2 * threads,
         )
         self._health = health.HealthServicer()
         self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
@@ -71,14 +76,17 @@ class TierServer:
         self._set_health(health_pb2.HealthCheckResponse.SERVING)
 
     def stop(self, grace_s: float) -> None:
-        """Stop: not serving in health, new work refused, what is in flight finished within `grace_s` seconds."""
+        """Stop: not serving in health, new work refused, what is in flight finished within `grace_s` seconds.
+
+        What is left then is cut, and this returns, about a second later at most.
+        """
         self._health.enter_graceful_shutdown()
         self._service.drain()
         stopped = self._server.stop(grace_s)
         if self._service.wait_idle(grace_s) and not stopped.wait(_LAST_BYTES_S):
             # Those who watch health or ask reflection hang up when they please: work is what grace is for.
             stopped = self._server.stop(0)
-        stopped.wait(grace_s + 1.0)
+        stopped.wait(1.0)
 
     def _set_health(self, status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
         for name in ("", SERVICE_NAME):

@@ -4,14 +4,20 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import grpc
 
 from splitnet.deadline import Deadline
-from splitnet.errors import CallerError, DeadlineExceededError, PeerError, outcome_of
+from splitnet.errors import (
+    CallerError,
+    DeadlineExceededError,
+    OverloadedError,
+    PeerError,
+    UnavailableError,
+    outcome_of,
+)
 from splitnet.link.dataplane import DataPlane
 from splitnet.link.exchange import StreamExchange
 from splitnet.link.status import public_text
@@ -63,6 +69,7 @@ class Service:
         *,
         default_deadline_ms: float,
         max_streams: int,
+        max_calls: int,
         max_in_flight: int,
         max_message_bytes: int,
     ) -> None:
@@ -72,12 +79,15 @@ class Service:
             dataplane: the program behind them.
             default_deadline_ms: the limit of a request that states none, milliseconds.
             max_streams: streams that may be open at once; each holds a thread.
+            max_calls: ModelInfer calls that may be unanswered at once; each holds a thread.
             max_in_flight: unanswered requests a stream may have.
             max_message_bytes: largest answer on a stream.
         """
         self._dataplane = dataplane
         self._default_ms = default_deadline_ms
         self._max_streams = max_streams
+        self._max_calls = max_calls
+        self._calls = threading.BoundedSemaphore(max_calls)
         self._max_in_flight = max_in_flight
         self._max_message_bytes = max_message_bytes
         self._exchanges: set[StreamExchange] = set()
@@ -126,12 +136,13 @@ class Service:
 
     def _infer(self, request: InferRequest, context: grpc.ServicerContext) -> Any:  # noqa: ANN401
         deadline = deadline_of(request, self._default_ms, context.time_remaining())
-        with self._opened():
-            future = self._dataplane.infer(request, deadline)
-            try:
-                return future.result(timeout=deadline.remaining_s())
-            except FutureTimeoutError as err:
-                raise DeadlineExceededError("no answer within the deadline") from err
+        if not self._calls.acquire(blocking=False):
+            raise OverloadedError(f"{self._max_calls} calls are unanswered already; a stream takes more")
+        try:
+            with self._opened():
+                return _answer(self._dataplane.infer(request, deadline), deadline, context)
+        finally:
+            self._calls.release()
 
     def _stream(self, messages: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401  (gRPC's iterators)
         if self._draining.is_set():
@@ -153,6 +164,19 @@ class Service:
 
     def _take(self, request: InferRequest) -> "Future[Any]":
         return self._dataplane.infer(request, deadline_of(request, self._default_ms))
+
+
+def _answer(future: "Future[Response]", deadline: Deadline, context: grpc.ServicerContext) -> Response:
+    """Wait for `future` as long as anybody asks: a call that was cut must not hold its thread."""
+    ended = threading.Event()
+    future.add_done_callback(lambda _: ended.set())
+    if not context.add_callback(ended.set):
+        ended.set()
+    if not ended.wait(deadline.remaining_s()):
+        raise DeadlineExceededError("no answer within the deadline")
+    if not future.done():
+        raise UnavailableError("the call was broken off")
+    return future.result()
 
 
 def _unary(

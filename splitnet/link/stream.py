@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -118,6 +119,8 @@ class StreamClient:
             alarm = self._timer.call_at(deadline, lambda: self._expire(request_id))
             pending = _Pending(message, future, alarm)
             self._pending[request_id] = pending
+            if self._outbox.qsize() >= 2 * self._window:
+                self._sweep()
             self._outbox.put(pending)
         return future
 
@@ -143,6 +146,16 @@ class StreamClient:
         self._timer.close()
         self._fail_all(_CLOSED, down=True)
 
+    def _sweep(self) -> None:
+        """Drop from the outbox what has ended while the peer took nothing; at most `window` requests have not."""
+        queued: list[_Pending | None] = []
+        with suppress(queue.Empty):
+            while True:
+                queued.append(self._outbox.get_nowait())
+        for pending in queued:
+            if pending is None or pending.message:
+                self._outbox.put(pending)
+
     def _on_connectivity(self, state: grpc.ChannelConnectivity) -> None:
         before, self._connectivity = self._connectivity, state
         if state in (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.TRANSIENT_FAILURE):
@@ -164,8 +177,9 @@ class StreamClient:
             try:
                 useful = self._serve_stream()
             except Exception:
-                logger.exception("link to %s failed", format_address(self.address))
                 useful = False
+                if not self._closed.is_set():  # a channel that is closed under our hands raises as well
+                    logger.exception("link to %s failed", format_address(self.address))
             pause_s = _FIRST_PAUSE_S if useful else min(2 * pause_s, _LONGEST_PAUSE_S)
             self._closed.wait(pause_s)
 
@@ -174,22 +188,24 @@ class StreamClient:
         outbox, useful = self._outbox, False
         # Waiting for the channel is what makes gRPC connect again, with its own backoff and jitter.
         self._call = call = self._stream(_messages(outbox), wait_for_ready=True)
-        reason = "closed the stream"
+        reason = "cannot be understood"
         try:
             for message in call:
                 useful = True
                 self._received(decode_stream_response(message))
+            reason = "closed the stream"
         except SplitNetError as err:
             reason = f"sent what cannot be read ({err})"
-            call.cancel()
         except grpc.RpcError as err:
             reason = f"broke off the stream ({err.code().name})"
+        finally:
+            call.cancel()
+            with self._lock:
+                self._outbox = queue.SimpleQueue()
+            outbox.put(None)
+            self._fail_all(reason, down=False)
         if not self._closed.is_set():
             logger.info("link to %s: %s", format_address(self.address), reason)
-        with self._lock:
-            self._outbox = queue.SimpleQueue()
-        outbox.put(None)
-        self._fail_all(reason, down=False)
         return useful
 
     def _received(self, message: StreamResponse) -> None:

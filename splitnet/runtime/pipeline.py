@@ -13,6 +13,7 @@ from splitnet.errors import (
     DeadlineExceededError,
     InvalidArgumentError,
     PeerError,
+    PeerProtocolError,
     SplitNetError,
     UnavailableError,
     outcome_of,
@@ -162,21 +163,33 @@ class Pipeline:
         upstream.add_done_callback(lambda done: self._came_back(request, done))
 
     def _came_back(self, request: _Request, upstream: "Future[Answer]") -> None:
-        error = upstream.exception()
-        if error is not None:
-            self._fall_back(request, error)
-            return
-        answer = upstream.result()
-        request.builder.timings_ms.update(answer.timings_ms)
-        outputs = request.carried | dict(answer.outputs)
         try:
+            try:
+                answer = upstream.result()
+                self._check(request, answer)
+            except Exception as err:  # noqa: BLE001  (told apart, and passed on, where it is handled)
+                self._fall_back(request, err)
+                return
+            request.builder.timings_ms.update(answer.timings_ms)
+            outputs = request.carried | dict(answer.outputs)
             request.builder.place(request.open, outputs, answer.exits, answer.fallbacks)
-            whole = request.builder.finish()
+            request.future.set_result(request.builder.finish())
         except Exception as err:  # in a callback nobody else would ever end the request
-            logger.exception("an answer from above does not fit")
+            logger.exception("a request failed on its way back")
             request.future.set_exception(err)
-        else:
-            request.future.set_result(whole)
+
+    def _check(self, request: _Request, answer: Answer) -> None:
+        """Raise PeerProtocolError unless `answer` has all that is not made yet, for just the open samples."""
+        due = tuple(spec for name, spec in self._specs.items() if name not in request.carried)
+        samples = request.open.size
+        try:
+            answered = batch_size(due, answer.outputs)
+        except InvalidArgumentError as err:
+            raise PeerProtocolError(f"the answer from above does not fit: {err}") from err
+        batched = any(spec.batch_axis is not None for spec in due)
+        counts = {len(answer.exits), len(answer.fallbacks), answered if batched else samples}
+        if counts != {samples} or not all(answer.exits):
+            raise PeerProtocolError(f"the answer from above does not fit: it is not one of {samples} samples")
 
     def _fall_back(self, request: _Request, error: BaseException) -> None:
         """Answer the open samples from the deepest exit in hand, or pass the error on where there is none."""

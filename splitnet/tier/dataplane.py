@@ -1,5 +1,6 @@
 """A serving tier's models: its own segment for the tier below, and the whole model for thin clients."""
 
+import logging
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 
 import splitnet
 from splitnet.deadline import Deadline
-from splitnet.errors import InvalidArgumentError, NotFoundError
+from splitnet.errors import InvalidArgumentError, NotFoundError, SplitNetError
 from splitnet.package import Manifest
 from splitnet.protocol import (
     InferRequest,
@@ -21,6 +22,8 @@ from splitnet.protocol.quoting import quote
 from splitnet.runtime import Answer, Pipeline
 from splitnet.tensors import BATCH, TensorSpec
 from splitnet.tier.parameters import PLAN, answer_parameters
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +109,23 @@ class TierDataPlane:
         answered: "Future[Answer]",
         response: "Future[InferResponse]",
     ) -> None:
-        error = answered.exception()
-        if error is not None:
-            response.set_exception(error)
-            return
-        answer = answered.result()
-        response.set_result(
-            InferResponse(
-                request.model_name,
-                {name: answer.outputs[name] for name in wanted},
-                self._version,
-                request.id,
-                answer_parameters(self._plan, answer),
-            )
+        try:
+            message = self._response(request, wanted, answered.result())
+        except SplitNetError as err:
+            response.set_exception(err)
+        except Exception as err:  # in a callback nobody else would ever end the request
+            logger.exception("an answer could not be given")
+            response.set_exception(err)
+        else:
+            response.set_result(message)
+
+    def _response(self, request: InferRequest, wanted: tuple[str, ...], answer: Answer) -> InferResponse:
+        return InferResponse(
+            request.model_name,
+            {name: answer.outputs[name] for name in wanted},
+            self._version,
+            request.id,
+            answer_parameters(self._plan, answer),
         )
 
     def _find(self, name: str, version: str) -> ServedModel:

@@ -1,5 +1,6 @@
 """The way up: wire tensors out over a link, the answer of the tiers above back in."""
 
+import logging
 from concurrent.futures import Future
 
 from splitnet.deadline import Deadline
@@ -11,6 +12,8 @@ from splitnet.runtime import Answer
 from splitnet.tensors import Tensors, TensorSpec, batch_size
 from splitnet.tier.parameters import exits_of, fallbacks_of, request_parameters, timings_of
 from splitnet.tiers import TIERS, Tier
+
+logger = logging.getLogger(__name__)
 
 # Kept back at each hop so that the answer of the tier above, its own fallback included, is home in time;
 # at most a quarter of what is left, for short deadlines.
@@ -60,6 +63,9 @@ class Upstream:
         try:
             answer = self._answer(response.result(), samples)
         except SplitNetError as err:
+            future.set_exception(err)
+        except Exception as err:  # in a callback nobody else would ever end the request
+            logger.exception("an answer of the %s could not be taken", self._target)
             future.set_exception(err)
         else:
             future.set_result(answer)

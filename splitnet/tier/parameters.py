@@ -1,12 +1,14 @@
 """What our tiers say beside the tensors: parameters of requests and responses (docs/protocol.md)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from splitnet.deadline import Deadline
 from splitnet.errors import PeerProtocolError
-from splitnet.link import DEADLINE_PARAMETER
+from splitnet.link import DEADLINE_PARAMETER, STATUS_NAMES
 from splitnet.protocol import Parameter
+from splitnet.protocol.quoting import quote
 from splitnet.runtime import Answer
+from splitnet.tiers import TIERS, Tier
 
 #: Request and response: the plan whose wires these are, so that two deployments are never mixed.
 PLAN = "splitnet_plan"
@@ -33,14 +35,22 @@ def answer_parameters(plan: str, answer: Answer) -> dict[str, Parameter]:
     return parameters
 
 
-def exits_of(parameters: Mapping[str, Parameter], samples: int, default: str) -> tuple[str, ...]:
-    """Return who answered each sample; `default` where the tier above is a foreign server and does not say."""
-    return _split(parameters, EXIT, samples, default)
+def exits_of(parameters: Mapping[str, Parameter], samples: int, asked: Tier) -> tuple[str, ...]:
+    """Return who answered each sample; the tier `asked` where it is a foreign server and does not say.
+
+    Raises:
+        PeerProtocolError: an entry is neither `asked` nor a tier above it, or there is not one a sample.
+    """
+    return _split(parameters, EXIT, samples, asked, allowed=TIERS[TIERS.index(asked) :])
 
 
 def fallbacks_of(parameters: Mapping[str, Parameter], samples: int) -> tuple[str, ...]:
-    """Return each sample's fallback reason, "" for none."""
-    return _split(parameters, FALLBACK, samples, "")
+    """Return each sample's fallback reason, "" for none.
+
+    Raises:
+        PeerProtocolError: an entry is no gRPC status name, or there is not one a sample.
+    """
+    return _split(parameters, FALLBACK, samples, "", allowed={"", *STATUS_NAMES})
 
 
 def timings_of(parameters: Mapping[str, Parameter], tiers: tuple[str, ...]) -> dict[str, float]:
@@ -53,11 +63,15 @@ def _joined(entries: tuple[str, ...]) -> str:
     return entries[0] if len(set(entries)) == 1 else ",".join(entries)
 
 
-def _split(parameters: Mapping[str, Parameter], key: str, samples: int, default: str) -> tuple[str, ...]:
+def _split(
+    parameters: Mapping[str, Parameter], key: str, samples: int, default: str, *, allowed: Collection[str]
+) -> tuple[str, ...]:
     text = parameters.get(key, default)
     if not isinstance(text, str):
         raise PeerProtocolError(f"parameter {key!r}: expected text, got {type(text).__name__}")
     entries = tuple(text.split(","))
+    if unknown := [entry for entry in entries if entry not in allowed]:
+        raise PeerProtocolError(f"parameter {key!r}: expected some of {sorted(allowed)}, got {quote(unknown[0])}")
     if len(entries) == 1:
         return entries * samples
     if len(entries) != samples:

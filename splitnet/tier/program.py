@@ -18,6 +18,9 @@ from splitnet.tiers import Tier
 
 logger = logging.getLogger(__name__)
 
+# After the grace, what is left to a segment that runs: its caller is gone.
+_LAST_SEGMENT_S = 0.5
+
 OnListening = Callable[[str], None]
 
 
@@ -63,10 +66,14 @@ class ServingTier:
         logger.info("%s serves %s on %s", self._tier, self._name, format_address(self.address))
 
     def stop(self) -> None:
-        """Finish what is in flight, within the configured grace, and stop."""
+        """Finish what is in flight, within the configured grace, and stop.
+
+        A segment that is still running then is waited for another half second at most, and logged: its
+        thread is a daemon, which does not keep the process from its end.
+        """
         self._dataplane.drain()
         self._server.stop(self._config.grace_s)
-        self._executor.close(drop=True)
+        self._executor.close(drop=True, timeout_s=_LAST_SEGMENT_S)
 
     def _models(self, package: Package, forward: Forward | None) -> dict[str, ServedModel]:
         manifest = package.manifest

@@ -9,15 +9,17 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from splitnet.errors import ConfigError, ModelError, NotFoundError, SplitNetError
-from splitnet.link import TierServer
+from splitnet.link import TierServer, exchange
 from splitnet.link.status import STATUS_PARAMETER
 from splitnet.protocol import (
     MODEL_INFER,
     MODEL_METADATA,
     MODEL_READY,
     SERVER_LIVE,
+    InferRequest,
     InferResponse,
     ModelName,
+    decode_request,
     encode_request,
 )
 from tests.link.peers import (
@@ -90,13 +92,92 @@ def test_a_stream_that_is_broken_off_leaves_its_place(waits: bool) -> None:  # n
 
 def _has_place(channel: grpc.Channel, plane: Plane) -> bool:
     talk = Conversation(channel)
-    talk.send(encode_request(ask(2)))
+    name = str(id(talk))
+    talk.send(encode_request(ask(2, id=name)))
     try:
         request, _, answer = plane.held.get(timeout=0.2)
+        while request.id != name:  # of an attempt before, which came late
+            request, _, answer = plane.held.get(timeout=0.2)
+        answer.set_result(echo(request))
+        return bool(talk.receive().response.tensors["x"][0] == 2)
     except queue.Empty:
         return False
-    answer.set_result(echo(request))
-    return bool(talk.receive().response.tensors["x"][0] == 2)
+    finally:
+        talk.call.cancel()  # or it would take the place of the next attempt
+
+
+def test_calls_are_bounded_and_leave_room_for_the_small_ones() -> None:
+    plane = Plane()
+    with serving(plane) as server, dialled(server.address) as channel:
+        infer, alive = unary(channel, MODEL_INFER.path), unary(channel, SERVER_LIVE.path)
+        calls = [infer.future(encode_request(ask(value)), timeout=TIMEOUT_S) for value in range(200)]
+        eventually(lambda: sum(each.done() for each in calls) == 200 - 32)
+        assert {each.code() for each in calls if each.done()} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+        start_s = time.monotonic()
+        assert alive(b"", timeout=5) == SERVER_LIVE.encode_response(True)  # noqa: FBT003
+        assert time.monotonic() - start_s < 1.0
+        assert "32 calls are unanswered" in refused(channel, encode_request(ask()))[1]
+        waiting = [each for each in calls if not each.done()]
+        request, _, answer = plane.next()
+        answer.set_result(echo(request))
+        eventually(lambda: sum(each.done() for each in waiting) == 1)
+        for each in waiting:
+            each.cancel()  # nobody waits for it any more, and it must not keep its place
+        eventually(lambda: _is_taken(channel, plane))
+
+
+def _is_taken(channel: grpc.Channel, plane: Plane) -> bool:
+    """Whether 32 more calls find a place."""
+    infer = unary(channel, MODEL_INFER.path)
+    while not plane.held.empty():
+        plane.held.get_nowait()
+    calls = [infer.future(encode_request(ask()), timeout=TIMEOUT_S) for _ in range(32)]
+    eventually(lambda: plane.held.qsize() + sum(each.done() for each in calls) == 32)
+    taken = plane.held.qsize() == 32
+    for each in calls:
+        each.cancel()
+    return taken
+
+
+@pytest.mark.parametrize(("fault", "status"), [("cancelled", "INTERNAL"), ("no tensor", "INVALID_ARGUMENT")])
+def test_a_request_is_answered_and_leaves_its_place_whatever_happens(fault: str, status: str) -> None:
+    plane = Plane()
+    with serving(plane, max_in_flight=1) as server, dialled(server.address) as channel:
+        talk = Conversation(channel)
+        for name in "ab":
+            talk.send(encode_request(ask(id=name)))
+            request, _, answer = plane.next()
+            if fault == "cancelled":
+                answer.cancel()
+                answer.set_running_or_notify_cancel()
+            else:
+                answer.set_result(InferResponse("m", {"x": np.array([object()])}, "1", request.id))
+            failure = talk.receive()
+            assert failure.response.id == name
+            assert failure.response.parameters[STATUS_PARAMETER] == status
+        talk.end()
+        with pytest.raises(StopIteration):
+            talk.receive()
+
+
+def test_a_fault_in_taking_a_request_is_not_the_end_of_its_stream(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def decode(message: bytes) -> InferRequest:
+        if message == GARBAGE:
+            raise KeyError("secret")
+        return decode_request(message)
+
+    monkeypatch.setattr(exchange, "decode_request", decode)
+    with serving(Plane(echo)) as server, dialled(server.address) as channel:
+        talk = Conversation(channel)
+        talk.send(GARBAGE)
+        failure = talk.receive()
+        assert failure.response.parameters[STATUS_PARAMETER] == "INTERNAL"
+        assert "secret" not in failure.error_message
+        talk.send(encode_request(ask(id="good")))
+        assert talk.receive().response.id == "good"
+    assert "KeyError: 'secret'" in caplog.text
 
 
 def test_requests_of_a_stream_are_bounded() -> None:

@@ -21,7 +21,7 @@ from splitnet.errors import (
     SplitNetError,
     UnavailableError,
 )
-from splitnet.link import StreamClient
+from splitnet.link import StreamClient, stream
 from splitnet.protocol import (
     InferRequest,
     InferResponse,
@@ -171,6 +171,7 @@ def test_a_silent_peer_costs_the_deadline_and_no_memory() -> None:
             for _ in range(40):
                 error = client.infer(big, Deadline.after_ms(5)).exception(TIMEOUT_S)
                 assert isinstance(error, DeadlineExceededError)
+                assert client._outbox.qsize() <= 2 * 2
             held_bytes, _ = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
@@ -248,6 +249,30 @@ def test_a_peer_that_talks_nonsense_is_asked_anew_on_another_stream() -> None:
         assert isinstance(error, UnavailableError)
         assert "the peer's answer" in str(error)
         assert value_of(client.infer(ask(2), soon())) == 2
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_fault_of_the_stream_ends_what_is_in_flight_and_the_link_lives_on(
+    closed: bool,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with serving(Plane(echo)) as server, linked(server.address) as client:
+
+        def decode(_: bytes) -> StreamResponse:
+            if closed:
+                client._closed.set()
+            raise KeyError("bug")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(stream, "decode_stream_response", decode)
+            error = client.infer(ask(1), soon()).exception(TIMEOUT_S)
+            assert isinstance(error, UnavailableError)
+        if closed:
+            client._thread.join(TIMEOUT_S)
+        else:
+            assert value_of(client.infer(ask(2), soon())) == 2
+    assert ("KeyError" in caplog.text) != closed
 
 
 def test_answers_to_nobody_are_passed_over() -> None:

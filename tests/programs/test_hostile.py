@@ -1,8 +1,10 @@
-"""Wrong and hostile requests: each gets a status that says what was expected, and the server lives on."""
+"""Wrong and hostile peers: a request gets a status that says what was expected, an answer the exit in hand."""
 
 import socket
+import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from concurrent.futures import Future
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splitnet.protocol import InferRequest, encode_request
+from splitnet.config import format_address
+from splitnet.deadline import Deadline
+from splitnet.link import StreamClient
+from splitnet.protocol import (
+    MODEL_INFER,
+    InferRequest,
+    InferResponse,
+    Parameter,
+    StreamResponse,
+    decode_request,
+    encode_request,
+    encode_stream_response,
+)
 from splitnet.protocol import open_inference_pb2 as pb
+from splitnet.runtime import BoundedExecutor, Pipeline
+from splitnet.tier.dataplane import ServedModel, TierDataPlane
+from splitnet.tier.forward import Upstream
 from splitnet_device import Session
-from tests.link.peers import Conversation, call, dialled, unary
+from tests.link.peers import Conversation, call, dialled, foreign, unary
 from tests.programs.classifier import NAME, WholeModel
-from tests.programs.conftest import Packages, Service
+from tests.programs.conftest import Packages, Samples, Service
 from tests.programs.processes import ROOT, TIMEOUT_S, running
+from tests.runtime.segments import A, Y, stage
 
 X = np.linspace(-1, 1, 12, dtype=np.float32).reshape(1, 12)
 #: What a request of somebody else may end with.
@@ -263,3 +281,93 @@ def test_no_request_breaks_the_server(ask: Callable[[bytes], tuple[str, str]], m
     assert status in FAIR
     check_public(text)
     assert ask(good()) == ("OK", "")
+
+
+def tells(**parameters: Parameter) -> Callable[[Iterator[bytes]], Iterator[bytes]]:
+    """An edge that answers whatever it is asked, with `parameters`."""
+
+    def talk(messages: Iterator[bytes]) -> Iterator[bytes]:
+        for message in messages:
+            request = decode_request(message)
+            outputs = {"y": np.zeros((len(request.tensors["low"]), 4), np.float32)}
+            response = InferResponse(request.model_name, outputs, "1", request.id, parameters)
+            yield encode_stream_response(StreamResponse(response))
+
+    return talk
+
+
+@pytest.mark.parametrize(
+    "exits", ["mars", "", "device", 7, True, "edge,edge", ",,", "edge,mars,cloud", "edge,,cloud"]
+)
+def test_an_answer_of_nobody_is_none(packages: Packages, samples: Samples, exits: Parameter) -> None:
+    with (
+        foreign(tells(splitnet_exit=exits)) as address,
+        Session(packages.split, upstream=format_address(address), deadline_ms=TIMEOUT_S * 1e3) as session,
+    ):
+        answer = session.infer(samples.at("cloud", 3))
+    assert (answer.exits, answer.fallbacks) == (("device",) * 3, ("INTERNAL",) * 3)
+    assert answer.outputs["y"].any()
+
+
+@pytest.mark.parametrize("reasons", ["BROKEN", "OK", 7, "UNAVAILABLE,", "UNAVAILABLE,,no"])
+def test_a_fallback_for_no_reason_is_none(packages: Packages, samples: Samples, reasons: Parameter) -> None:
+    with (
+        foreign(tells(splitnet_exit="edge", splitnet_fallback=reasons)) as address,
+        Session(packages.split, upstream=format_address(address), deadline_ms=TIMEOUT_S * 1e3) as session,
+    ):
+        answer = session.infer(samples.at("cloud", 3))
+    assert (answer.exits, answer.fallbacks) == (("device",) * 3, ("INTERNAL",) * 3)
+
+
+def test_what_a_peer_may_tell_is_believed(packages: Packages, samples: Samples) -> None:
+    with (
+        foreign(tells(splitnet_exit="edge,cloud,edge", splitnet_fallback="UNAVAILABLE,,INTERNAL")) as address,
+        Session(packages.split, upstream=format_address(address), deadline_ms=TIMEOUT_S * 1e3) as session,
+    ):
+        answer = session.infer(samples.at("cloud", 3))
+    assert answer.exits == ("edge", "cloud", "edge")
+    assert answer.fallbacks == ("UNAVAILABLE", "", "INTERNAL")
+
+
+def test_a_fault_on_the_way_back_ends_the_request(packages: Packages) -> None:
+    class Faulty(StreamClient):
+        def infer(self, request: InferRequest, deadline: Deadline) -> "Future[InferResponse]":  # noqa: ARG002
+            failed: Future[InferResponse] = Future()
+            failed.set_exception(KeyError("bug"))
+            return failed
+
+    with closing(Faulty(("127.0.0.1", 9), max_message_bytes=8192, window=1)) as link:
+        wire = packages.manifest.plan.wire_from("device")
+        assert wire is not None
+        tensors = {spec.name: np.zeros((1, *map(int, spec.shape[1:])), spec.dtype) for spec in wire.specs}
+        future = Upstream(link, packages.manifest, "device")(tensors, Deadline.after_ms(1e4))
+        assert isinstance(future.exception(TIMEOUT_S), KeyError)
+
+
+def test_an_answer_that_lacks_an_output_ends_the_request(packages: Packages) -> None:
+    executor = BoundedExecutor(workers=1, limit=1, name="test")
+    pipeline = Pipeline([stage("cloud")], [Y], executor)
+    plane = TierDataPlane(packages.manifest, {"m": ServedModel(pipeline, (Y, A))})
+    request = InferRequest("m", {"u": np.zeros((1, 4), np.float32)})
+    assert isinstance(plane.infer(request, Deadline.after_ms(1e4)).exception(TIMEOUT_S), KeyError)
+    executor.close()
+
+
+def test_a_segment_that_hangs_does_not_outlast_the_grace(packages: Packages, tmp_path: Path) -> None:
+    (tmp_path / "cloud.toml").write_text("grace_s = 0.3\ndeadline_ms = 600000.0\nworkers = 1\nmax_batch = 65536")
+    # At this share of the speed a batch of 65,536 takes more than 10 s.
+    options = ["--emulated-speed", "0.001", "--config", str(tmp_path / "cloud.toml")]
+    with running("cloud", package=packages.split, options=options) as cloud, dialled(cloud.address) as channel:
+        message = good(tensors={"x": np.zeros((65536, 12), np.float32)})
+        talk = Conversation(channel)
+        talk.send(message)
+        reply = unary(channel, MODEL_INFER.path).future(message, timeout=TIMEOUT_S)
+        assert talk.takes(1, within_s=TIMEOUT_S)
+        talk.send(b"")  # answered at once: what was sent before it has been taken
+        assert talk.receive().error_message
+        start_s = time.monotonic()
+        cloud.process.terminate()
+        assert cloud.ended() == 0
+        assert time.monotonic() - start_s < 0.3 + 2.0
+        assert "requests are not over" in cloud.logged()
+        assert reply.code() is not grpc.StatusCode.OK

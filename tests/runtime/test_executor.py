@@ -77,3 +77,23 @@ def test_close_finishes_what_is_held_and_takes_no_more() -> None:
     for _ in range(9):  # More often than the limit: a refused call holds no place.
         with pytest.raises(UnavailableError, match="shutting down"):
             executor.submit(gate.wait)
+
+
+def test_a_call_that_hangs_is_not_waited_for_beyond_the_limit(caplog: pytest.LogCaptureFixture) -> None:
+    gate, executor = Gate(), BoundedExecutor(workers=1, limit=4, name="edge")
+    for _ in range(2):
+        executor.submit(gate.wait)
+    assert gate.begun.acquire(timeout=30)
+    with ThreadPoolExecutor(1) as closer:
+        closer.submit(lambda: executor.close(drop=True, timeout_s=0.05)).result(timeout=10)
+    assert "the edge stops, but 2 requests are not over" in caplog.text
+    gate.opened.set()
+    executor.close()
+    assert all(gate.ended.acquire(blocking=False) for _ in range(2))
+
+
+def test_a_call_that_raises_takes_no_thread_with_it(caplog: pytest.LogCaptureFixture) -> None:
+    executor = BoundedExecutor(workers=1, limit=1, name="t")
+    executor.submit([].index, 1)
+    executor.close()
+    assert "a call failed" in caplog.text

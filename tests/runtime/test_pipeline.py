@@ -228,15 +228,47 @@ def broken(outputs: Tensors, samples: int) -> Answer:
         broken({"y": np.zeros((2, 9), np.float32)}, 2),
         broken({"y": np.zeros((3, 4), np.float32)}, 2),
         broken({"y": np.zeros((2, 4), np.float32)}, 1),
+        broken({"y": np.zeros((2, 4), np.float32)}, 3),
+        broken({"y": np.zeros((2, 4), np.float64)}, 2),
+        broken({"y": np.zeros((2, 4), np.float32), "a": np.zeros((4, 2), np.float32)}, 2),
+        Answer({"y": np.zeros((2, 4), np.float32)}, ("edge", ""), ("", "")),
+        Answer({"y": np.zeros((2, 4), np.float32)}, ("edge", "edge"), ("",)),
     ],
-    ids=["no output", "another shape", "another batch", "another count"],
+    ids=[
+        "no output",
+        "another shape",
+        "another batch",
+        "fewer exits",
+        "more exits",
+        "another type",
+        "one output more",
+        "nobody's",
+        "fewer fallbacks",
+    ],
 )
-def test_an_answer_that_fits_nothing_ends_the_request(wrong: Answer, executor: BoundedExecutor) -> None:
-    upstream: Future[Answer] = Future()
-    pipeline = Pipeline([stage("device")], [Y, A], executor, forward=lambda _tensors, _deadline: upstream)
-    pending = pipeline.submit({"x": MIXED}, soon())
-    upstream.set_result(wrong)
-    assert pending.exception(timeout=10) is not None
+@pytest.mark.parametrize("all_open", [True, False])
+def test_an_answer_that_fits_nothing_is_none(
+    wrong: Answer,
+    all_open: bool,  # noqa: FBT001
+    executor: BoundedExecutor,
+) -> None:
+    x = MIXED[1:3] if all_open else MIXED
+
+    def pending(*, exits: bool) -> "Future[Answer]":
+        upstream: Future[Answer] = Future()
+        stages = [stage("device", exits=exits)]
+        future = Pipeline(stages, [Y, A], executor, forward=lambda _tensors, _deadline: upstream).submit(
+            {"x": x if exits else MIXED[1:3]}, soon()
+        )
+        upstream.set_result(wrong)
+        return future
+
+    got = pending(exits=True).result(timeout=10)
+    assert got.exits == ("device",) * len(x)
+    assert got.fallbacks == (("INTERNAL",) * 2 if all_open else ("", "INTERNAL", "INTERNAL", ""))
+    for name, array in at_device_exit(x).items():
+        assert same(got.outputs[name], array)
+    assert isinstance(pending(exits=False).exception(timeout=10), PeerProtocolError)
 
 
 def test_a_deadline_that_has_passed_drops_the_request_before_it_computes(executor: BoundedExecutor) -> None:
