@@ -147,12 +147,14 @@ class Service:
     def _stream(self, messages: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401  (gRPC's iterators)
         if self._draining.is_set():
             context.abort(grpc.StatusCode.UNAVAILABLE, "shutting down")
-        if len(self._exchanges) >= self._max_streams:
-            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{self._max_streams} streams are open already")
         exchange = StreamExchange(
             self._take, messages, max_in_flight=self._max_in_flight, max_message_bytes=self._max_message_bytes
         )
-        self._exchanges.add(exchange)
+        with self._changed:
+            if has_place := len(self._exchanges) < self._max_streams:
+                self._exchanges.add(exchange)
+        if not has_place:
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{self._max_streams} streams are open already")
         if self._draining.is_set():  # since it was looked at above, before this exchange was there to be drained
             exchange.drain()
         context.add_callback(exchange.abandon)
