@@ -83,7 +83,9 @@ def _load(path: Path, names: Sequence[str]) -> Tensors:
     except InvalidArgumentError as err:
         raise InvalidArgumentError(f"{path}: {err}") from err
     except _DAMAGED as err:
-        raise InvalidArgumentError(f"{path}: not a readable .npz file: {err}") from err
+        # numpy's advice for what it does not know is to unpickle it, which is no advice for a stranger's file.
+        reason = "it is in another format, or damaged" if "pickle" in str(err) else err
+        raise InvalidArgumentError(f"{path}: not a readable .npz file: {reason}") from err
     return arrays
 
 
