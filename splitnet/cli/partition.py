@@ -15,43 +15,54 @@ if TYPE_CHECKING:
     from splitnet.partition import PartitionResult
 
 
+_Model = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="The trained model.")]
+_Output = Annotated[Path, typer.Option("--output", "-o", metavar="OUT.split", help="The package to write.")]
+_Deployment = Annotated[
+    Path | None, typer.Option(metavar="site.toml", help="Machines and links; a documented default otherwise.")
+]
+_Calibration = Annotated[
+    Path | None, typer.Option(metavar="FILE.npz", help="Samples of the model's inputs, with optional labels.")
+]
+_Cut = Annotated[
+    list[str] | None,
+    typer.Option(metavar="TENSOR[,TENSOR...]", help="Cut by hand here; once or twice, the device's cut first."),
+]
+_Codec = Annotated[Literal["auto", "none", "f16", "u8"], typer.Option(help="How boundary tensors are sent.")]
+_Exits = Annotated[Literal["auto", "none"], typer.Option(help="Whether early exits may be used.")]
+_Place = Annotated[
+    Literal["auto", "split", "all-device", "all-edge", "all-cloud"],
+    typer.Option(help="Which placements to choose from."),
+]
+_Name = Annotated[str | None, typer.Option(help="What the model is served as; the file's stem otherwise.")]
+_Version = Annotated[int, typer.Option(min=1, help="The package's version.")]
+_Dim = Annotated[
+    list[str] | None, typer.Option(metavar="AXIS=SIZE", help="Fix an open axis other than the batch.")
+]
+_Epsilon = Annotated[
+    float, typer.Option(min=0.0001, max=0.5, help="Share of samples that leaving early may cost.")
+]
+_Seed = Annotated[int, typer.Option(help="Of random inputs, where there are no calibration data.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+_Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens to standard error.")]
+
+
 def partition(
-    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="The trained model.")],
+    model: _Model,
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.split", help="The package to write.")],
-    deployment: Annotated[
-        Path | None, typer.Option(metavar="site.toml", help="Machines and links; a documented default otherwise.")
-    ] = None,
-    calibration: Annotated[
-        Path | None, typer.Option(metavar="FILE.npz", help="Samples of the model's inputs, with optional labels.")
-    ] = None,
-    cut: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TENSOR[,TENSOR...]", help="Cut by hand here; once or twice, the device's cut first."
-        ),
-    ] = None,
-    codec: Annotated[
-        Literal["auto", "none", "f16", "u8"], typer.Option(help="How boundary tensors are sent.")
-    ] = "auto",
-    exits: Annotated[Literal["auto", "none"], typer.Option(help="Whether early exits may be used.")] = "auto",
-    place: Annotated[
-        Literal["auto", "split", "all-device", "all-edge", "all-cloud"],
-        typer.Option(help="Which placements to choose from."),
-    ] = "auto",
-    name: Annotated[
-        str | None, typer.Option(help="What the model is served as; the file's stem otherwise.")
-    ] = None,
-    version: Annotated[int, typer.Option(min=1, help="The package's version.")] = 1,
-    dim: Annotated[
-        list[str] | None, typer.Option(metavar="AXIS=SIZE", help="Fix an open axis other than the batch.")
-    ] = None,
-    epsilon: Annotated[
-        float, typer.Option(min=0.0001, max=0.5, help="Share of samples that leaving early may cost.")
-    ] = 0.005,
-    seed: Annotated[int, typer.Option(help="Of random inputs, where there are no calibration data.")] = 0,
-    json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens to standard error.")] = False,
+    output: _Output,
+    deployment: _Deployment = None,
+    calibration: _Calibration = None,
+    cut: _Cut = None,
+    codec: _Codec = "auto",
+    exits: _Exits = "auto",
+    place: _Place = "auto",
+    name: _Name = None,
+    version: _Version = 1,
+    dim: _Dim = None,
+    epsilon: _Epsilon = 0.005,
+    seed: _Seed = 0,
+    json_output: _Json = False,
+    verbose: _Verbose = False,
 ) -> None:
     """Cut a model into device, edge and cloud segments, or say that not splitting is faster."""
     start_logging(verbose=verbose)

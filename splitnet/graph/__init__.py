@@ -2,10 +2,10 @@
 
 from splitnet.graph.axes import AxisFit, axis_fits
 from splitnet.graph.classify import NodeClass, classify, quantised_tensors
-from splitnet.graph.cuts import Cut, cut_at, enumerate_cuts, is_below, leaks, nodes_between
+from splitnet.graph.cuts import Cut, cut_at, enumerate_cuts, is_below, nodes_between
 from splitnet.graph.exits import exit_position, head_nodes
 from splitnet.graph.extract import extract_segment
-from splitnet.graph.load import load_model, model_bytes, save_model
+from splitnet.graph.load import load_model, model_bytes
 from splitnet.graph.shapes import fix_axes, record_shapes, with_every_output
 from splitnet.graph.specs import input_specs, output_specs, sendable_specs, spec_of
 
@@ -23,14 +23,12 @@ __all__ = [
     "head_nodes",
     "input_specs",
     "is_below",
-    "leaks",
     "load_model",
     "model_bytes",
     "nodes_between",
     "output_specs",
     "quantised_tensors",
     "record_shapes",
-    "save_model",
     "sendable_specs",
     "spec_of",
     "with_every_output",

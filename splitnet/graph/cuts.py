@@ -189,17 +189,6 @@ def cut_at(model: ir.Model, outputs: Sequence[str], tensors: Sequence[str]) -> C
     return trunk.cut(below)
 
 
-def leaks(model: ir.Model, outputs: Sequence[str], tensors: Sequence[str]) -> tuple[str, ...]:
-    """Return the tensors that also cross where `tensors` do: those to add to make them a boundary.
-
-    They are inputs, or made at or below `tensors`, and read above. Empty where `tensors` separate.
-    """
-    trunk = _Trunk(model, outputs)
-    wanted = trunk.flow.values(tensors)
-    below = trunk.flow.ancestors(wanted).intersection(trunk.order)
-    return tuple(name_of(value) for value in trunk.boundary(below) if value not in wanted)
-
-
 def _refuse_off_trunk(trunk: _Trunk, value: ir.Value, outputs: Sequence[str]) -> None:
     if not trunk.flow.is_data(value):
         raise ModelError(

@@ -118,26 +118,12 @@ def model_bytes(model: ir.Model) -> bytes:
     """Serialise `model` with all its weights inside, external ones included.
 
     Raises:
-        ModelError: the weights are too large for one protobuf message (use `save_model`), or external data
-            cannot be read.
+        ModelError: the weights are too large for one protobuf message, or external data cannot be read.
     """
     if (size := weight_bytes(model)) > INLINE_LIMIT_BYTES:
         raise ModelError(
-            f"the model has {size} bytes of weights, and a message holds 2 GiB; write it with save_model"
+            f"the model has {size} bytes of weights; at most {INLINE_LIMIT_BYTES} can be cut: "
+            "export it with weights of a narrower type"
         )
     serialised: bytes = ir.to_proto(with_inline_data(model)).SerializeToString()
     return serialised
-
-
-def save_model(model: ir.Model, path: Path, *, inline_limit_bytes: int = INLINE_LIMIT_BYTES) -> None:
-    """Write `model` to `path`; weights beyond the limit go to a file beside it, called `path` + ".data".
-
-    Args:
-        model: unchanged.
-        path: the .onnx file to write.
-        inline_limit_bytes: how many bytes of weights the .onnx file itself may hold.
-    """
-    if weight_bytes(model) <= min(inline_limit_bytes, INLINE_LIMIT_BYTES):
-        path.write_bytes(model_bytes(model))
-    else:
-        ir.save(model, path, external_data=f"{path.name}.data")

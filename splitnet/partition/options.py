@@ -5,12 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from splitnet.codec import CODECS, CodecName
+from splitnet.codec import CodecName
 from splitnet.cost import Site
 
 Place = Literal["auto", "split", "all-device", "all-edge", "all-cloud"]
-PLACES: tuple[Place, ...] = ("auto", "split", "all-device", "all-edge", "all-cloud")
-CODEC_CHOICES: tuple[str, ...] = ("auto", *CODECS)
 
 
 @dataclass(frozen=True, slots=True)

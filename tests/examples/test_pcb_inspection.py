@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,7 +11,7 @@ import pytest
 
 from splitnet.cost import default_site
 from splitnet.onnx_session import OnnxSession
-from splitnet.partition import PartitionOptions, partition
+from splitnet.partition import PartitionOptions, PartitionResult, partition
 from splitnet.tensors import Array, Tensors
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "pcb_inspection"
@@ -29,6 +30,19 @@ def answers(tiles: Tensors) -> Tensors:
     session = OnnxSession(MODEL, name="the example")
     parts = [session.run({"tiles": part}) for part in np.array_split(tiles["tiles"], 64)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def cut(folder: Path, **options: Any) -> PartitionResult:
+    """Partition the example for the default site."""
+    return partition(
+        PartitionOptions(
+            model=MODEL,
+            output=folder / "pcb.split",
+            site=default_site(),
+            calibration=EXAMPLE / "calibration.npz",
+            **options,
+        )
+    )
 
 
 def accuracy(logits: Array, labels: Array) -> float:
@@ -55,17 +69,7 @@ def test_depth_pays_on_lines_that_training_never_saw(tiles: Tensors, answers: Te
 
 
 def test_split_equals_whole_at_the_ends_of_the_stages(tmp_path: Path) -> None:
-    result = partition(
-        PartitionOptions(
-            model=MODEL,
-            output=tmp_path / "pcb.split",
-            site=default_site(),
-            calibration=EXAMPLE / "calibration.npz",
-            codec="none",
-            cuts=(("boundary1",), ("boundary2",)),
-            profile_s=0.05,
-        )
-    )
+    result = cut(tmp_path, codec="none", cuts=(("boundary1",), ("boundary2",)), profile_s=0.05)
     checked = result.package.manifest.verification
     assert (checked.level, checked.max_abs) == ("bit-equal", 0.0)
     assert [segment.tier for segment in result.package.manifest.segments] == ["device", "edge", "cloud"]
@@ -73,16 +77,7 @@ def test_split_equals_whole_at_the_ends_of_the_stages(tmp_path: Path) -> None:
 
 def test_leaving_early_stays_within_half_a_point(tmp_path: Path, tiles: Tensors, answers: Tensors) -> None:
     """The cascade with the thresholds that a partition chooses, on tiles that chose nothing."""
-    result = partition(
-        PartitionOptions(
-            model=MODEL,
-            output=tmp_path / "pcb.split",
-            site=default_site(),
-            calibration=EXAMPLE / "calibration.npz",
-            cuts=(("boundary1",), ("boundary2",)),
-            profile_s=0.05,
-        )
-    )
+    result = cut(tmp_path, cuts=(("boundary1",), ("boundary2",)), profile_s=0.05)
     logits = answers["logits"].copy()
     for entry in reversed(result.package.manifest.exits):
         leaving = answers[entry.confidence] >= np.float32(entry.threshold)
@@ -94,15 +89,7 @@ def test_leaving_early_stays_within_half_a_point(tmp_path: Path, tiles: Tensors,
 
 
 def test_the_planner_splits_it_on_the_default_site(tmp_path: Path) -> None:
-    result = partition(
-        PartitionOptions(
-            model=MODEL,
-            output=tmp_path / "pcb.split",
-            site=default_site(),
-            calibration=EXAMPLE / "calibration.npz",
-            profile_s=0.5,
-        )
-    )
+    result = cut(tmp_path, profile_s=0.5)
     predicted = {choice.name: choice.predicted_ms for choice in result.alternatives}
     assert set(predicted) == {"all-device", "all-edge", "all-cloud", "best-split"}
     assert result.placement.predicted_ms == min(predicted.values())
