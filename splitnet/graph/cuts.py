@@ -8,121 +8,13 @@ finds all single-tensor cuts, and its other prefixes are the multi-tensor cuts b
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Collection, Sequence
 
 import onnx_ir as ir
 
-from splitnet.errors import InvalidArgumentError, ModelError
-from splitnet.graph.dataflow import DataFlow
+from splitnet.errors import ModelError
+from splitnet.graph.trunk import Cut, NodePrefix, Trunk
 from splitnet.graph.values import name_of
-
-
-class NodePrefix(AbstractSet[str]):
-    """The first `length` names of an order that many cuts share: a frozenset without a copy for each cut.
-
-    Iterates in topological order. Set operators give frozensets.
-    """
-
-    __slots__ = ("_length", "_ranks")
-
-    def __init__(self, ranks: dict[str, int], length: int) -> None:
-        """`ranks` maps every name to its place in the order, in that order; it is shared, not copied."""
-        self._ranks = ranks
-        self._length = length
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self._ranks.get(name, self._length) < self._length
-
-    def __iter__(self) -> Iterator[str]:
-        return islice(self._ranks, self._length)
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __le__(self, other: AbstractSet[object]) -> bool:
-        if isinstance(other, NodePrefix) and other._ranks is self._ranks:
-            return self._length <= other._length
-        return super().__le__(other)
-
-    def __hash__(self) -> int:
-        return hash(frozenset(self))
-
-    def __repr__(self) -> str:
-        return f"NodePrefix({list(self)!r})"
-
-    @classmethod
-    def _from_iterable(cls, names: Iterator[str]) -> frozenset[str]:  # type: ignore[override]  # what & and - make
-        return frozenset(names)
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """A down-set of the trunk's data nodes, and what crosses from it to the rest; equal by its boundary.
-
-    Attributes:
-        position: how many trunk nodes are below; in an enumerated chain also the cut's index.
-        tensors: the boundary, in topological order: data tensors made below (or inputs) that are read above.
-            An output made below crosses too, to be passed on; only the last cut's boundary is empty.
-        nodes: names of the data nodes below the cut.
-    """
-
-    position: int
-    tensors: tuple[str, ...]
-    nodes: AbstractSet[str] = field(compare=False, repr=False)
-
-
-class _Trunk:
-    """The data ancestors of the primary outputs, in the order that prefixes are taken of."""
-
-    def __init__(self, model: ir.Model, outputs: Sequence[str]) -> None:
-        if not outputs:
-            raise InvalidArgumentError("no outputs were named; a cut needs at least one output to cut below")
-        self.flow = DataFlow(model)
-        self.ends = self.flow.values(outputs)
-        self.order = _inputs_first(self.flow, self.flow.in_order(self.flow.ancestors(self.ends)))
-        if not self.order:
-            raise ModelError(
-                f"outputs {sorted(outputs)} are computed from constants and shapes alone; there is nothing to cut"
-            )
-        self.ranks = {name_of(node): rank for rank, node in enumerate(self.order)}
-        values = [*model.graph.inputs, *(value for node in self.order for value in node.outputs)]
-        self._places = {value: place for place, value in enumerate(values)}
-
-    def boundary(self, below: Collection[ir.Node]) -> list[ir.Value]:
-        """Return the tensors that cross from the down-set `below`, in topological order."""
-        if len(below) == len(self.order):
-            return []
-        above = [node for node in self.order if node not in below]
-        return sorted(self.flow.crossing(below, above, self.ends), key=self._places.__getitem__)
-
-    def cut(self, below: Collection[ir.Node]) -> Cut:
-        """Return the cut whose nodes are the down-set `below`."""
-        names = [name_of(node) for node in self.order if node in below]
-        ranks = {name: rank for rank, name in enumerate(names)}
-        tensors = tuple(name_of(value) for value in self.boundary(below))
-        return Cut(position=len(names), tensors=tensors, nodes=NodePrefix(ranks, len(names)))
-
-
-def _inputs_first(flow: DataFlow, nodes: list[ir.Node]) -> list[ir.Node]:
-    """Move each node that no input reaches (RandomNormal) to just before its first reader.
-
-    Left in place it would cross every cut between, and hide single-tensor ones. Most models have none.
-    """
-    reached: set[ir.Node] = set()
-    for node in nodes:
-        if any(value.producer() is None or value.producer() in reached for value in flow.reads(node)):
-            reached.add(node)
-    if len(reached) == len(nodes):
-        return nodes
-    placed: dict[ir.Node, None] = {}
-    for node in nodes:
-        if node in reached:
-            sources = [value for value in flow.reads(node) if value.producer() not in reached]
-            placed.update(dict.fromkeys([*flow.in_order(flow.ancestors(sources)), node]))
-    return list(dict.fromkeys([*placed, *nodes]))
 
 
 def enumerate_cuts(model: ir.Model, outputs: Sequence[str]) -> tuple[Cut, ...]:
@@ -139,7 +31,7 @@ def enumerate_cuts(model: ir.Model, outputs: Sequence[str]) -> tuple[Cut, ...]:
         NotFoundError: an output is unknown.
         ModelError: the outputs do not depend on the inputs' values.
     """
-    trunk = _Trunk(model, outputs)
+    trunk = Trunk(model, outputs)
     readers = Counter(value for node in trunk.order for value in trunk.flow.reads(node))
     readers.update(value for value in set(trunk.ends) if trunk.flow.is_data(value))
     crossing = dict.fromkeys(value for value in model.graph.inputs if readers[value])
@@ -154,7 +46,7 @@ def enumerate_cuts(model: ir.Model, outputs: Sequence[str]) -> tuple[Cut, ...]:
     return tuple(cuts)
 
 
-def _chain_cut(trunk: _Trunk, position: int, crossing: Collection[ir.Value]) -> Cut:
+def _chain_cut(trunk: Trunk, position: int, crossing: Collection[ir.Value]) -> Cut:
     return Cut(position, tuple(map(name_of, crossing)), NodePrefix(trunk.ranks, position))
 
 
@@ -171,7 +63,7 @@ def cut_at(model: ir.Model, outputs: Sequence[str], tensors: Sequence[str]) -> C
         ModelError: the tensors do not separate the outputs from the inputs; the message names what leaks past
             them, or does not cross.
     """
-    trunk = _Trunk(model, outputs)
+    trunk = Trunk(model, outputs)
     wanted = trunk.flow.values(tensors)
     if not wanted:
         return trunk.cut(trunk.order)
@@ -189,7 +81,7 @@ def cut_at(model: ir.Model, outputs: Sequence[str], tensors: Sequence[str]) -> C
     return trunk.cut(below)
 
 
-def _refuse_off_trunk(trunk: _Trunk, value: ir.Value, outputs: Sequence[str]) -> None:
+def _refuse_off_trunk(trunk: Trunk, value: ir.Value, outputs: Sequence[str]) -> None:
     if not trunk.flow.is_data(value):
         raise ModelError(
             f"tensor {value.name!r} is constant or derived from shapes: it is rebuilt above and never crosses"
@@ -200,7 +92,7 @@ def _refuse_off_trunk(trunk: _Trunk, value: ir.Value, outputs: Sequence[str]) ->
 
 
 def _leak_message(
-    trunk: _Trunk, tensors: Sequence[str], leaking: list[ir.Value], below: Collection[ir.Node]
+    trunk: Trunk, tensors: Sequence[str], leaking: list[ir.Value], below: Collection[ir.Node]
 ) -> str:
     lines = []
     for value in leaking[:5]:

@@ -7,8 +7,8 @@ from collections.abc import Set as AbstractSet
 import onnx_ir as ir
 
 from splitnet.errors import ModelError
-from splitnet.graph.cuts import Cut
 from splitnet.graph.dataflow import DataFlow
+from splitnet.graph.trunk import Cut
 from splitnet.graph.values import name_of
 
 
