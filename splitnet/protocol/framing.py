@@ -6,7 +6,7 @@ and length, 4 bytes at 16 KiB to 2 MiB, a tensor of 1, 2 or 4 bytes an element i
 need not be copied there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -16,7 +16,7 @@ from splitnet.errors import InvalidArgumentError
 from splitnet.protocol import open_inference_pb2 as pb
 from splitnet.protocol import parameters
 from splitnet.protocol.contents import Span, from_wire, to_wire
-from splitnet.protocol.messages import InferRequest, InferResponse, StreamResponse
+from splitnet.protocol.messages import InferRequest, InferResponse, Parameter, StreamResponse
 from splitnet.protocol.parsing import from_peer, parse, writes_text
 from splitnet.protocol.quoting import quote
 from splitnet.protocol.wire import length_prefix, scan
@@ -64,7 +64,8 @@ def encode_request(request: InferRequest) -> bytes:
     parameters.to_proto(request.parameters, header.parameters)
     for name in request.requested_outputs:
         header.outputs.add(name=name)
-    return b"".join(_chunks(header, header.inputs.add, _REQUEST.raw, request.tensors))
+    chunks = _chunks(header.inputs.add, _REQUEST.raw, request.tensors, request.tensor_parameters)
+    return b"".join((*chunks, header.SerializeToString()))
 
 
 @writes_text
@@ -104,6 +105,7 @@ def decode_request(data: bytes) -> InferRequest:
         id=header.id,
         parameters=parameters.from_proto(header.parameters),
         requested_outputs=_requested(header),
+        tensor_parameters={tensor.name: _beside(tensor) for tensor in header.inputs if tensor.parameters},
     )
 
 
@@ -142,7 +144,8 @@ def _response_chunks(response: InferResponse) -> list[bytes | memoryview]:
         model_name=response.model_name, model_version=response.model_version, id=response.id
     )
     parameters.to_proto(response.parameters, header.parameters)
-    return _chunks(header, header.outputs.add, _RESPONSE.raw, response.tensors)
+    chunks = _chunks(header.outputs.add, _RESPONSE.raw, response.tensors, {})
+    return [*chunks, header.SerializeToString()]
 
 
 def _decode_response(data: bytes, start: int, stop: int) -> InferResponse:
@@ -156,14 +159,20 @@ def _decode_response(data: bytes, start: int, stop: int) -> InferResponse:
     )
 
 
-def _chunks(header: Message, describe: Callable[..., Any], raw: int, tensors: Tensors) -> list[bytes | memoryview]:
-    """Describe `tensors` in `header`, through its field's `add`, and return the message in pieces."""
+def _chunks(
+    describe: Callable[..., Any],
+    raw: int,
+    tensors: Tensors,
+    tensor_parameters: Mapping[str, Mapping[str, Parameter]],
+) -> list[bytes | memoryview]:
+    """Describe `tensors` through their field's `add`, and return the pieces that go before all descriptions."""
     chunks: list[bytes | memoryview] = []
     for name, array in tensors.items():
         datatype, values = to_wire(name, array)
-        describe(name=name, datatype=datatype, shape=values.shape)
+        described = describe(name=name, datatype=datatype, shape=values.shape)
+        if name in tensor_parameters:
+            parameters.to_proto(tensor_parameters[name], described.parameters)
         chunks += (length_prefix(raw, values.nbytes), values.data)
-    chunks.append(header.SerializeToString())
     return chunks
 
 
@@ -187,6 +196,13 @@ def _check_field(form: _Form[_Header], number: int, at: int, field: bytes) -> No
         raise InvalidArgumentError(
             f"field {form.names[number]} at byte {at}: expected a well-formed value with text in UTF-8"
         ) from err
+
+
+def _beside(tensor: pb.ModelInferRequest.InferInputTensor) -> dict[str, Parameter]:
+    try:
+        return parameters.from_proto(tensor.parameters)
+    except InvalidArgumentError as err:
+        raise InvalidArgumentError(f"tensor {quote(tensor.name)}: {err}") from err
 
 
 def _requested(header: pb.ModelInferRequest) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ class InferRequest:
         id: comes back in the response; the only thing that every server returns.
         parameters: values beside the tensors.
         requested_outputs: empty for all of the model's outputs.
+        tensor_parameters: values beside single tensors, by the tensor's name; tensors without any are left out.
     """
 
     model_name: str
@@ -29,6 +30,7 @@ class InferRequest:
     id: str = ""
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     requested_outputs: tuple[str, ...] = ()
+    tensor_parameters: Mapping[str, Mapping[str, Parameter]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 #: Sends wire tensors to the tier above and promises its answer for just these samples.
 Forward = Callable[[Tensors, Deadline], "Future[Answer]"]
 
+#: Gives a request's values on a compute thread, where making them takes long; raises SplitNetError.
+Load = Callable[[], Tensors]
+
 
 @dataclass(slots=True)
 class _Request:
@@ -39,6 +42,7 @@ class _Request:
     open: Indices
     tensors: Tensors
     carried: Tensors
+    load: Load | None
     fallback: tuple[str, Tensors] | None = None
 
 
@@ -75,8 +79,13 @@ class Pipeline:
         self._max_batch = max_batch
         self._complaint = ""
 
-    def submit(self, tensors: Tensors, deadline: Deadline) -> "Future[Answer]":
+    def submit(self, tensors: Tensors, deadline: Deadline, *, load: Load | None = None) -> "Future[Answer]":
         """Take a request; the future ends with its Answer or a SplitNetError.
+
+        Args:
+            tensors: by name, as the first stage takes them.
+            deadline: by when the answer is wanted.
+            load: where `tensors` only stand for their types and shapes, what gives those with their values.
 
         Raises:
             InvalidArgumentError: the tensors are not what the first stage takes.
@@ -90,7 +99,7 @@ class Pipeline:
         future.set_running_or_notify_cancel()
         axes: Mapping[str, int | None] = {name: spec.batch_axis for name, spec in self._specs.items()}
         builder = AnswerBuilder(samples, axes)
-        request = _Request(deadline, builder, future, np.arange(samples), tensors, {})
+        request = _Request(deadline, builder, future, np.arange(samples), tensors, {}, load)
         self._executor.submit(self._run, request)
         return future
 
@@ -100,6 +109,8 @@ class Pipeline:
                 raise UnavailableError("shutting down")
             if request.deadline.expired and not self._answer_late:
                 raise DeadlineExceededError("the deadline passed while the request waited")
+            if request.load is not None:
+                request.tensors = request.load()
             for stage in self.stages:
                 self._step(stage, request)
                 if not request.open.size:

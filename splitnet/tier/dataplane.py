@@ -21,6 +21,7 @@ from splitnet.protocol import (
 from splitnet.protocol.quoting import quote
 from splitnet.runtime import Answer, Pipeline
 from splitnet.tensors import BATCH, TensorSpec
+from splitnet.tier.coding import CODING, unpack
 from splitnet.tier.parameters import PLAN, answer_parameters
 
 logger = logging.getLogger(__name__)
@@ -42,11 +43,18 @@ class ServedModel:
 class TierDataPlane:
     """The models of one package at one tier; satisfies `splitnet.link.DataPlane`."""
 
-    def __init__(self, manifest: Manifest, models: Mapping[str, ServedModel]) -> None:
-        """Serve `models`, by name, as the one version that the package is."""
+    def __init__(self, manifest: Manifest, models: Mapping[str, ServedModel], *, max_decoded_bytes: int) -> None:
+        """Serve `models`, by name, as the one version that the package is.
+
+        Args:
+            manifest: the package's.
+            models: by the names that clients ask for.
+            max_decoded_bytes: of a request's coded tensors together, decoded.
+        """
         self._models = dict(models)
         self._version = str(manifest.model.version)
         self._plan = manifest.plan.id
+        self._max_decoded_bytes = max_decoded_bytes
         self._draining = threading.Event()
 
     def drain(self) -> None:
@@ -59,7 +67,7 @@ class TierDataPlane:
 
     def server_metadata(self) -> ServerMetadata:
         """Name, version and extensions of this server."""
-        return ServerMetadata("splitnet", splitnet.__version__, ("model_stream_infer",))
+        return ServerMetadata("splitnet", splitnet.__version__, ("model_stream_infer", CODING))
 
     def model_ready(self, name: str, version: str) -> bool:
         """Whether that version of the model answers now."""
@@ -98,7 +106,8 @@ class TierDataPlane:
         wanted = _requested(request, model)
         response: Future[InferResponse] = Future()
         response.set_running_or_notify_cancel()
-        answered = model.pipeline.submit(request.tensors, deadline)
+        tensors, load = unpack(request, self._max_decoded_bytes)
+        answered = model.pipeline.submit(tensors, deadline, load=load)
         answered.add_done_callback(lambda done: self._settle(request, wanted, done, response))
         return response
 

@@ -10,6 +10,7 @@ from splitnet.package import Manifest
 from splitnet.protocol import InferRequest, InferResponse
 from splitnet.runtime import Answer
 from splitnet.tensors import Tensors, TensorSpec, batch_size
+from splitnet.tier.coding import code
 from splitnet.tier.parameters import exits_of, fallbacks_of, request_parameters, timings_of
 from splitnet.tiers import TIERS, Tier
 
@@ -39,18 +40,20 @@ class Upstream:
         self._model = f"{manifest.model.name}.{wire.to_tier}"
         self._version = str(manifest.model.version)
         self._plan = manifest.plan.id
-        self._sent = wire.specs
+        self._wire = wire
         self._expected = answers_from(manifest, wire.to_tier)
 
     def __call__(self, tensors: Tensors, deadline: Deadline) -> "Future[Answer]":
         """Send the open samples; the future ends with their Answer or a SplitNetError."""
-        samples = batch_size(self._sent, tensors)
+        samples = batch_size(self._wire.specs, tensors)
+        sent, tensor_parameters = code(self._wire, tensors)
         reserve_s = min(_RESERVE_S, deadline.remaining_s() / 4)
         request = InferRequest(
             self._model,
-            tensors,
+            sent,
             self._version,
             parameters=request_parameters(self._plan, deadline.earlier_by(reserve_s)),
+            tensor_parameters=tensor_parameters,
         )
         future: Future[Answer] = Future()
         future.set_running_or_notify_cancel()

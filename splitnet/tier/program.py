@@ -39,13 +39,15 @@ class ServingTier:
         Raises:
             PackageError: a segment is missing or altered.
             ModelError: onnxruntime refuses a segment.
-            ConfigError: the address cannot be bound.
+            ConfigError: the address cannot be bound, or what a wire's coding needs is not installed.
         """
         self._tier = tier
         self._name = package.manifest.model.name
         self._config = config
         self._executor = BoundedExecutor(workers=config.workers, limit=config.queue_limit, name=tier)
-        self._dataplane = TierDataPlane(package.manifest, self._models(package, forward))
+        self._dataplane = TierDataPlane(
+            package.manifest, self._models(package, forward), max_decoded_bytes=config.max_message_bytes
+        )
         self._server = TierServer(
             self._dataplane,
             listen=config.listen,

@@ -347,7 +347,7 @@ def test_a_fault_on_the_way_back_ends_the_request(packages: Packages) -> None:
 def test_an_answer_that_lacks_an_output_ends_the_request(packages: Packages) -> None:
     executor = BoundedExecutor(workers=1, limit=1, name="test")
     pipeline = Pipeline([stage("cloud")], [Y], executor)
-    plane = TierDataPlane(packages.manifest, {"m": ServedModel(pipeline, (Y, A))})
+    plane = TierDataPlane(packages.manifest, {"m": ServedModel(pipeline, (Y, A))}, max_decoded_bytes=2**20)
     request = InferRequest("m", {"u": np.zeros((1, 4), np.float32)})
     assert isinstance(plane.infer(request, Deadline.after_ms(1e4)).exception(TIMEOUT_S), KeyError)
     executor.close()

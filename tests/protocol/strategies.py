@@ -1,6 +1,7 @@
 """What the protocol's tests draw: arrays of every element type, parameters, whole messages."""
 
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -53,15 +54,24 @@ def _layouts(array: Array) -> list[Array]:
 
 
 TENSORS = st.dictionaries(TEXTS, arrays(), max_size=3)
-REQUESTS = st.builds(
-    InferRequest,
-    model_name=TEXTS,
-    tensors=TENSORS,
-    model_version=TEXTS,
-    id=TEXTS,
-    parameters=PARAMETERS,
-    requested_outputs=st.lists(TEXTS, unique=True, max_size=3).map(tuple),
-)
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> InferRequest:
+    tensors = draw(TENSORS)
+    beside = {name: draw(PARAMETERS) for name in tensors if draw(st.booleans())}
+    return InferRequest(
+        model_name=draw(TEXTS),
+        tensors=tensors,
+        model_version=draw(TEXTS),
+        id=draw(TEXTS),
+        parameters=draw(PARAMETERS),
+        requested_outputs=tuple(draw(st.lists(TEXTS, unique=True, max_size=3))),
+        tensor_parameters={name: parameters for name, parameters in beside.items() if parameters},
+    )
+
+
+REQUESTS = requests()
 RESPONSES = st.builds(
     InferResponse, model_name=TEXTS, tensors=TENSORS, model_version=TEXTS, id=TEXTS, parameters=PARAMETERS
 )
@@ -81,11 +91,18 @@ def contents_of(message: InferRequest | InferResponse) -> dict[str, Any]:
         "model_version": message.model_version,
         "id": message.id,
         "tensors": [(name, bits(array)) for name, array in message.tensors.items()],
-        "parameters": {
-            name: struct.pack("<d", value) if isinstance(value, float) else (type(value), value)
-            for name, value in message.parameters.items()
-        },
+        "parameters": _comparable(message.parameters),
     }
     if isinstance(message, InferRequest):
         fields["requested_outputs"] = message.requested_outputs
+        fields["tensor_parameters"] = {
+            name: _comparable(parameters) for name, parameters in message.tensor_parameters.items()
+        }
     return fields
+
+
+def _comparable(parameters: Mapping[str, Parameter]) -> dict[str, Any]:
+    return {
+        name: struct.pack("<d", value) if isinstance(value, float) else (type(value), value)
+        for name, value in parameters.items()
+    }

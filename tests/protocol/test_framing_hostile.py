@@ -1,5 +1,6 @@
 """Bytes that are no message: each raises the error that says who is to blame, and nothing else ever escapes."""
 
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -148,6 +149,14 @@ _SHAPE_MEETS = r"expected 24 bytes for FP32 \[2, 3\], got 20"
     ("data", "text"),
     [
         (_request(_input(datatype="FP8"), raw=(bytes(1),)), "tensor 'x': datatype 'FP8' is not supported"),
+        (
+            _request(_input(parameters={"p": pb.InferParameter()}), raw=(bytes(4),)),
+            "tensor 'x': parameter 'p' has no value",
+        ),
+        (
+            _request(_input(parameters={"p": pb.InferParameter(double_param=math.inf)}), raw=(bytes(4),)),
+            "tensor 'x': parameter 'p': expected a finite number",
+        ),
         (_request(_input(datatype="fp32"), raw=(bytes(4),)), "tensor 'x': datatype 'fp32' is not supported"),
         (_request(_input(datatype="BYTES"), raw=(bytes(4),)), "tensor 'x': datatype 'BYTES'.*no fixed size"),
         (_request(_input(datatype="BF16"), raw=(bytes(2),)), "tensor 'x': datatype 'BF16'.*bfloat16"),

@@ -1,5 +1,6 @@
 """Our framing and protobuf's own serialisation are two ways to write the same messages."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,10 @@ def _parameter(value: Parameter) -> pb.InferParameter:
     return parameter
 
 
+def _parameters(parameters: Mapping[str, Parameter]) -> dict[str, pb.InferParameter]:
+    return {name: _parameter(value) for name, value in parameters.items()}
+
+
 def _little_endian(array: Array) -> bytes:
     return array.astype(array.dtype.newbyteorder("<")).tobytes()
 
@@ -65,7 +70,7 @@ def _header_fields(message: InferRequest | InferResponse) -> dict[str, Any]:
         "model_name": message.model_name,
         "model_version": message.model_version,
         "id": message.id,
-        "parameters": {name: _parameter(value) for name, value in message.parameters.items()},
+        "parameters": _parameters(message.parameters),
     }
 
 
@@ -75,7 +80,12 @@ def request_to_proto(request: InferRequest) -> pb.ModelInferRequest:
     return pb.ModelInferRequest(
         **_header_fields(request),
         inputs=[
-            entry(name=name, datatype=to_datatype(array.dtype.name), shape=array.shape)
+            entry(
+                name=name,
+                datatype=to_datatype(array.dtype.name),
+                shape=array.shape,
+                parameters=_parameters(request.tensor_parameters.get(name, {})),
+            )
             for name, array in request.tensors.items()
         ],
         outputs=[pb.ModelInferRequest.InferRequestedOutputTensor(name=name) for name in request.requested_outputs],
