@@ -1,7 +1,8 @@
 """One onnxruntime session: how models are opened and run, and onnxruntime's errors as ours."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
@@ -18,10 +19,29 @@ _LEVELS: dict[Optimisation, Any] = {
     "all": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
 }
 
+_WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
+
 # onnxruntime's own exceptions have no base class of their own.
 _ORT_ERRORS: tuple[type[Exception], ...] = tuple(
     found for found in vars(ort_state).values() if isinstance(found, type) and issubclass(found, Exception)
 )
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedModel:
+    """An ONNX file in memory whose weights are external data in a folder.
+
+    Attributes:
+        content: the ONNX file's bytes.
+        folder: what the locations in it are relative to.
+    """
+
+    content: bytes
+    folder: Path
+
+
+#: A model to open: an ONNX file's bytes, its path, or its bytes with the folder of its external data.
+OnnxModel: TypeAlias = bytes | Path | LinkedModel
 
 
 class OnnxSession:
@@ -37,19 +57,22 @@ class OnnxSession:
 
     def __init__(
         self,
-        model: bytes | Path,
+        model: OnnxModel,
         *,
         name: str,
         optimisation: Optimisation = "all",
         profile_prefix: Path | None = None,
+        prepack: bool = True,
     ) -> None:
         """Load a model.
 
         Args:
-            model: the ONNX file's bytes, or its path (which external data need).
+            model: the ONNX file; external data need its path, or the folder that they are in.
             name: what to call it in errors.
             optimisation: how much onnxruntime may rewrite it.
             profile_prefix: where onnxruntime's profiler writes to; None does not profile.
+            prepack: whether weights are copied into the order that kernels like best. Without, external ones stay
+                in their files, and a model opens at once: 256 MiB of them in 1 ms instead of 230.
 
         Raises:
             ModelError: onnxruntime refuses the model.
@@ -63,10 +86,14 @@ class OnnxSession:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.inter_op.allow_spinning", "0")
         options.log_severity_level = 3  # errors; its warnings on rewritten graphs say nothing of use to a person
+        if not prepack:
+            options.add_session_config_entry("session.disable_prepacking", "1")
         if profile_prefix is not None:
             options.enable_profiling = True
             options.profile_file_prefix = str(profile_prefix)
-        source = model if isinstance(model, bytes) else str(model)
+        if isinstance(model, LinkedModel):
+            options.add_session_config_entry(_WEIGHTS_FOLDER, str(model.folder))
+        source = model.content if isinstance(model, LinkedModel) else model
         try:
             self._session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         except _ORT_ERRORS as err:

@@ -1,4 +1,4 @@
-"""`splitnet inspect`: what a package holds, as a readable table."""
+"""`splitnet inspect`: what a package holds, as readable tables."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from splitnet.cli.console import print_json
-from splitnet.package import Manifest, Package, TensorEntry, open_package
+from splitnet.package import Manifest, Package, PlanEntry, SegmentEntry, TensorEntry, WireTensor, open_package
+
+#: Unit of what each objective is measured in.
+_UNITS = {"latency": "ms", "throughput": "ms", "energy": "mJ", "bytes": "bytes"}
 
 
 def inspect(
@@ -18,7 +21,7 @@ def inspect(
     check: Annotated[bool, typer.Option("--check", help="Verify the size and SHA-256 of every file.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print the manifest as one JSON object.")] = False,
 ) -> None:
-    """Show a package's model, segments, wires, exits and plan."""
+    """Show a package's model, segments, exits and plans."""
     opened = open_package(package)
     verified = opened.check() if check else None
     if json_output:
@@ -27,48 +30,58 @@ def inspect(
         return
     console = Console(highlight=False)
     _print_head(console, opened)
-    for table in (_segments(opened.manifest), _wires(opened.manifest), _exits(opened.manifest)):
+    for table in _tables(opened.manifest):
         if table.row_count:
             console.print(table)
-    console.print(_alternatives(opened.manifest))
     if verified is not None:
-        console.print(f"[green]verified[/] {len(opened.manifest.segments)} files, {verified:,} bytes")
+        console.print(f"[green]verified[/] {len(opened.manifest.files)} files, {verified:,} bytes")
 
 
 def _print_head(console: Console, package: Package) -> None:
     manifest = package.manifest
-    model, plan, checked = manifest.model, manifest.plan, manifest.verification
+    model, plan = manifest.model, manifest.plan
     console.print(f"[bold]{model.name}[/] version {model.version}, opset {model.opset}, plan {plan.id}")
     console.print(f"takes {_tensors(model.inputs)}, answers {_tensors(model.outputs)}")
-    console.print(
-        f"verified against the whole model: {checked.level}, max abs {checked.max_abs:.3g}, "
-        f"max rel {checked.max_rel:.3g}, {checked.samples} samples"
-    )
+    for each in manifest.plans:
+        checked = each.verification
+        name = f"plan {each.id} " if len(manifest.plans) > 1 else ""
+        console.print(
+            f"{name}verified against the whole model: {checked.level}, max abs {checked.max_abs:.3g}, "
+            f"max rel {checked.max_rel:.3g}, {checked.samples} samples"
+        )
+
+
+def _tables(manifest: Manifest) -> list[Table]:
+    tables = [_segments(manifest), _exits(manifest)]
+    if len(manifest.plans) > 1:
+        tables.append(_plans(manifest))
+    for plan in manifest.plans:
+        suffix = f" of plan {plan.id}" if len(manifest.plans) > 1 else ""
+        tables += [_wires(plan, f"wires{suffix}"), _choices(plan, f"choices{suffix}, for {plan.objective}")]
+    return tables
 
 
 def _segments(manifest: Manifest) -> Table:
-    table = Table("tier", "file", "KiB", "takes", "makes", "predicted ms", "measured ms", title="segments")
+    table = Table("segment", "file", "KiB", "takes", "makes", "predicted ms", "measured ms", title="segments")
     for segment in manifest.segments:
         table.add_row(
-            segment.tier,
-            segment.file,
-            f"{segment.size_bytes / 1024:.1f}",
+            escape(segment.id),
+            escape(segment.file),
+            _size(segment),
             _tensors(segment.inputs),
             _tensors(segment.outputs),
             f"{segment.predicted_ms:.3f}",
-            f"{segment.measured_ms:.3f}",
+            _number(segment.measured_ms, 3),
         )
     return table
 
 
-def _wires(manifest: Manifest) -> Table:
-    table = Table("from", "to", "tensor", "codec", "bytes a sample", title="wires")
-    for wire in manifest.plan.wires:
-        for tensor in wire.tensors:
-            table.add_row(
-                wire.from_tier, wire.to_tier, _tensors((tensor,)), tensor.codec, f"{tensor.bytes_per_sample:,}"
-            )
-    return table
+def _size(segment: SegmentEntry) -> str:
+    own = f"{segment.size_bytes / 1024:.1f}"
+    if not segment.weights:
+        return own
+    beside = sum(entry.size_bytes for entry in segment.weights) / 1024
+    return f"{own}\n+ {beside:.1f} in {len(segment.weights)} files"
 
 
 def _exits(manifest: Manifest) -> Table:
@@ -80,16 +93,64 @@ def _exits(manifest: Manifest) -> Table:
         if calibration is not None:
             risk = f"≤ {calibration.epsilon:.2%}, {1 - calibration.delta:.0%} sure, n = {calibration.n}"
             share = f"{calibration.share:.1%}"
-        table.add_row(entry.segment, entry.confidence, f"{entry.threshold:.5f}", risk, share)
+        table.add_row(escape(entry.segment), escape(entry.confidence), f"{entry.threshold:.5f}", risk, share)
     return table
 
 
-def _alternatives(manifest: Manifest) -> Table:
-    table = Table("choice", "predicted ms", "bytes a sample", title=f"plan, for {manifest.plan.objective}")
-    table.add_row("[bold]this package[/]", f"{manifest.plan.value:.2f}", "")
-    for choice in manifest.plan.alternatives:
-        table.add_row(choice.name, f"{choice.predicted_ms:.2f}", f"{choice.bytes:,.0f}")
+def _plans(manifest: Manifest) -> Table:
+    table = Table("plan", "segments", "from Mbit/s", "value", "predicted ms", "measured ms", title="plans")
+    for plan in manifest.plans:
+        table.add_row(
+            plan.id,
+            escape(", ".join(plan.segments)),
+            f"{plan.bandwidth_from_bps / 1e6:g}",
+            f"{plan.value:,.2f} {_UNITS[plan.objective]}",
+            f"{plan.predicted_ms:.2f}",
+            _number(plan.measured_ms, 2),
+        )
     return table
+
+
+def _wires(plan: PlanEntry, title: str) -> Table:
+    table = Table("from", "to", "tensor", "codec", "coding", "bytes a sample", title=title)
+    for wire in plan.wires:
+        for tensor in wire.tensors:
+            table.add_row(
+                wire.from_tier, wire.to_tier, _tensors((tensor,)), tensor.codec, tensor.coding, _sent(tensor)
+            )
+    return table
+
+
+def _sent(tensor: WireTensor) -> str:
+    if tensor.coded_bytes_per_sample is None:
+        return f"{tensor.bytes_per_sample:,}"
+    return f"{tensor.coded_bytes_per_sample:,.0f} of {tensor.bytes_per_sample:,}"
+
+
+def _choices(plan: PlanEntry, title: str) -> Table:
+    table = Table("choice", "predicted ms", "measured ms", "bytes a sample", "mJ", "accuracy", title=title)
+    table.add_row(
+        "[bold]this plan[/]",
+        f"{plan.predicted_ms:.2f}",
+        _number(plan.measured_ms, 2),
+        "",
+        _number(plan.energy_mj, 2),
+        _number(plan.verification.accuracy, 4),
+    )
+    for choice in plan.alternatives:
+        table.add_row(
+            escape(choice.name) + ("" if choice.served else " [dim](not from a package)[/]"),
+            f"{choice.predicted_ms:.2f}",
+            _number(choice.measured_ms, 2),
+            f"{choice.bytes:,.0f}",
+            _number(choice.energy_mj, 2),
+            _number(choice.accuracy, 4),
+        )
+    return table
+
+
+def _number(value: float | None, places: int) -> str:
+    return "" if value is None else f"{value:.{places}f}"
 
 
 def _tensors(entries: tuple[TensorEntry, ...]) -> str:

@@ -76,16 +76,26 @@ def classify(model: ir.Model) -> dict[str, NodeClass]:
 
 
 def quantised_tensors(model: ir.Model) -> frozenset[str]:
-    """Return the outputs of data QuantizeLinear nodes; where there are any, only they should be sent.
+    """Return the data tensors that are quantised to integers; where there are any, only they should be sent.
 
     onnxruntime fuses and quantises what lies between a DequantizeLinear and the next QuantizeLinear, even at
     basic optimisation; a cut in between hides the pattern, and the results differ (by 0.08 in our tests).
+    Operators on integers (QLinearConv, ...) make such tensors as well.
     """
     return frozenset(
         name_of(node.outputs[0])
         for node, found in classify_values(model).nodes.items()
-        if found is NodeClass.DATA and node.op_type == "QuantizeLinear"
+        if found is NodeClass.DATA and _quantises(node)
     )
+
+
+def _quantises(node: ir.Node) -> bool:
+    if node.domain not in ("", "com.microsoft"):
+        return False
+    if node.op_type == "QGemm":
+        # Without an output scale, its last input but one, it answers in float32.
+        return len(node.inputs) > 7 and node.inputs[7] is not None
+    return node.op_type == "QuantizeLinear" or node.op_type.startswith("QLinear")
 
 
 def classify_values(model: ir.Model) -> Classes:

@@ -7,7 +7,7 @@ from google.protobuf.message import DecodeError
 from onnx_ir.passes import common as passes
 
 from splitnet.errors import ModelError, NotFoundError
-from splitnet.graph.weights import check_external_data, weight_bytes, with_inline_data
+from splitnet.graph.weights import check_external_data, held_bytes, weight_bytes, with_inline_data
 
 #: The oldest version of ONNX's own operators that is read: from 13 on shapes and axes are inputs throughout.
 OLDEST_OPSET = 13
@@ -52,7 +52,9 @@ def _read(path: Path) -> ir.Model:
             f"{path}: cannot be read ({err.strerror or err}); give the path of an .onnx file"
         ) from err
     except (DecodeError, RuntimeError, ValueError, TypeError, KeyError) as err:
-        raise ModelError(f"{path}: not an ONNX model ({_root_of(err)}); export the model to ONNX first") from err
+        raise ModelError(
+            f"{path}: not an ONNX model that can be read ({_root_of(err)}); export the model to ONNX first"
+        ) from err
 
 
 def _root_of(err: BaseException) -> str:
@@ -100,9 +102,10 @@ def _check_interface(model: ir.Model, path: Path) -> None:
         raise ModelError(f"{path}: the model has no inputs; there is nothing to send between tiers")
     if not model.graph.outputs or not len(model.graph):
         raise ModelError(f"{path}: the model computes no outputs; export it with its outputs named")
-    for value in model.graph.inputs:
+    for value in (*model.graph.inputs, *model.graph.outputs):
         if value.type is not None and not isinstance(value.type, ir.TensorType):
-            raise ModelError(f"{path}: input {value.name!r} is of type {value.type}; only tensors can be sent")
+            role = "input" if value.is_graph_input() else "output"
+            raise ModelError(f"{path}: {role} {value.name!r} is of type {value.type}; only tensors can be sent")
     for node in model.graph.all_nodes():
         if undefined := [read.name for read in node.inputs if read is not None and not _is_defined(read)]:
             raise ModelError(f"{path}: node {node.name!r} reads {undefined}, which nothing defines; export again")
@@ -120,10 +123,28 @@ def model_bytes(model: ir.Model) -> bytes:
     Raises:
         ModelError: the weights are too large for one protobuf message, or external data cannot be read.
     """
-    if (size := weight_bytes(model)) > INLINE_LIMIT_BYTES:
+    _check_size(weight_bytes(model), "weights")
+    return _serialised(with_inline_data(model))
+
+
+def linked_bytes(model: ir.Model) -> bytes:
+    """Serialise `model` with its external weights as references to where they are.
+
+    Raises:
+        ModelError: what is not external is too large for one protobuf message.
+    """
+    _check_size(held_bytes(model), "weights that are not external data")
+    return _serialised(model)
+
+
+def _check_size(size: int, what: str) -> None:
+    if size > INLINE_LIMIT_BYTES:
         raise ModelError(
-            f"the model has {size} bytes of weights; at most {INLINE_LIMIT_BYTES} can be cut: "
-            "export it with weights of a narrower type"
+            f"the model has {size} bytes of {what}, and an ONNX file holds at most {INLINE_LIMIT_BYTES}: "
+            "export it with its weights as external data"
         )
-    serialised: bytes = ir.to_proto(with_inline_data(model)).SerializeToString()
-    return serialised
+
+
+def _serialised(model: ir.Model) -> bytes:
+    content: bytes = ir.to_proto(model).SerializeToString()
+    return content

@@ -1,4 +1,4 @@
-"""Shapes by observation: run a model with every tensor as an output, then fit each axis to the batch size.
+"""Shapes by observation: runs report what every tensor looked like, and each axis is fitted to the batch size.
 
 Exact where inference by rules gives up (it missed 548 tensors of a GPT-2 export). The runs themselves happen
 elsewhere, so that this package does not load onnxruntime.
@@ -11,43 +11,12 @@ import onnx_ir as ir
 
 from splitnet.errors import InvalidArgumentError, ModelError, NotFoundError
 from splitnet.graph.axes import AxisFit
-from splitnet.graph.classify import NodeClass, classify_values
+from splitnet.graph.classify import classify_values
 from splitnet.graph.values import value_table
 from splitnet.tensors import BATCH, DTYPES
 
 #: What a run reports of a tensor: numpy's name of its element type, and its shape.
 Sighting = tuple[str, tuple[int, ...]]
-
-# Their outputs are no tensors, and onnxruntime would return lists.
-_SEQUENCES = frozenset(
-    {"Optional", "SequenceConstruct", "SequenceEmpty", "SequenceErase", "SequenceInsert", "SequenceMap"}
-    | {"SplitToSequence"}
-)
-
-
-def with_every_output(model: ir.Model) -> ir.Model:
-    """Return a copy of `model` that has every top-level data tensor as a further output.
-
-    The new outputs have neither type nor shape: onnxruntime infers the first and reports the second. Left out
-    are sequences, and tensors known to have an element type that numpy lacks (bfloat16).
-    """
-    copy = model.clone()
-    classes = classify_values(copy)
-    outputs = set(copy.graph.outputs)
-    for node, found in classes.nodes.items():
-        if found is not NodeClass.DATA or node.op_type in _SEQUENCES:
-            continue
-        for value in node.outputs:
-            if value.name and value not in outputs and _is_observable(value):
-                value.type, value.shape = None, None
-                copy.graph.outputs.append(value)
-    return copy
-
-
-def _is_observable(value: ir.Value) -> bool:
-    if value.type is None:
-        return True
-    return isinstance(value.type, ir.TensorType) and dtype_name(value) in (*DTYPES, "object")
 
 
 def dtype_name(value: ir.Value) -> str | None:
@@ -95,12 +64,13 @@ def _record(
     shapes = [shape for _, shape in sightings]
     if len(dtypes) > 1 or len({len(shape) for shape in shapes}) > 1:
         raise ModelError(f"tensor {value.name!r} changes its element type or rank between runs: {list(sightings)}")
-    value.type = ir.TensorType(_data_type(dtypes.pop()))
+    value.type = ir.TensorType(data_type(dtypes.pop()))
     fits = [None if sized_by_value else AxisFit.fit(batches, sizes) for sizes in zip(*shapes, strict=True)]
     value.shape = ir.Shape(None if fit is None else fit.dimension for fit in fits)
 
 
-def _data_type(name: str) -> ir.DataType:
+def data_type(name: str) -> ir.DataType:
+    """Return the element type that numpy calls `name`; text is "object" or "str"."""
     if name in ("object", "str"):
         return ir.DataType.STRING
     if name not in DTYPES:

@@ -2,30 +2,36 @@
 
 from splitnet.package.manifest import (
     FORMAT_VERSION,
+    MAX_PLANS,
     MAX_VERSION,
     MODEL_NAME,
     Alternative,
     CalibrationEntry,
     ExitEntry,
+    FileEntry,
     Manifest,
     ModelEntry,
     PlanEntry,
     SegmentEntry,
     TensorEntry,
     VerificationEntry,
+    WeightsEntry,
     WireEntry,
     WireTensor,
 )
 from splitnet.package.reader import Package, open_package, read_manifest
-from splitnet.package.writer import check_target, write_package
+from splitnet.package.writer import Content, check_target, write_package
 
 __all__ = [
     "FORMAT_VERSION",
+    "MAX_PLANS",
     "MAX_VERSION",
     "MODEL_NAME",
     "Alternative",
     "CalibrationEntry",
+    "Content",
     "ExitEntry",
+    "FileEntry",
     "Manifest",
     "ModelEntry",
     "Package",
@@ -33,6 +39,7 @@ __all__ = [
     "SegmentEntry",
     "TensorEntry",
     "VerificationEntry",
+    "WeightsEntry",
     "WireEntry",
     "WireTensor",
     "check_target",

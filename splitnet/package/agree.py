@@ -1,66 +1,96 @@
 """Whether the pieces of a manifest agree with one another."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from splitnet.package.manifest import ExitEntry, Manifest, SegmentEntry, TensorEntry, WireEntry
+from splitnet.package.manifest import (
+    ExitEntry,
+    FileEntry,
+    Manifest,
+    PlanEntry,
+    SegmentEntry,
+    TensorEntry,
+    WireEntry,
+)
 from splitnet.tensors import BATCH
 from splitnet.tiers import TIERS
 
 
 def disagreements(manifest: Manifest) -> list[str]:
-    """Return one sentence for each contradiction between segments, wires, exits and the plan."""
+    """Return one sentence for each contradiction between segments, files, wires, exits and plans."""
     return [
         *_duplicates(manifest),
-        *_plan_names(manifest),
-        *_wire_order(manifest),
-        *_dataflow(manifest),
+        *_files(manifest),
+        *(
+            f"plans[{index}]{wrong}"
+            for index, plan in enumerate(manifest.plans)
+            for check in (_plan_names, _wire_order, _dataflow)
+            for wrong in check(manifest, plan)
+        ),
         *_exits(manifest),
     ]
 
 
 def _duplicates(manifest: Manifest) -> Iterator[str]:
-    for field in ("id", "file"):
-        seen = [getattr(segment, field) for segment in manifest.segments]
-        for value in {value for value in seen if seen.count(value) > 1}:
-            yield f"segments: {field} {value!r} stands twice"
+    seen: dict[str, Sequence[object]] = {
+        "segments: id": [segment.id for segment in manifest.segments],
+        "segments: file": [segment.file for segment in manifest.segments],
+        "plans: id": [plan.id for plan in manifest.plans],
+        "plans: bandwidth_from_bps": [plan.bandwidth_from_bps for plan in manifest.plans],
+    }
+    for field, values in seen.items():
+        for value in {value for value in values if values.count(value) > 1}:
+            yield f"{field} {value!r} stands twice"
 
 
-def _plan_names(manifest: Manifest) -> Iterator[str]:
+def _files(manifest: Manifest) -> Iterator[str]:
+    """One path is one file: segments may share weights, but only as the same ones."""
+    segments = {segment.file for segment in manifest.segments}
+    known: dict[str, FileEntry] = {}
+    for segment in manifest.segments:
+        for entry in segment.weights:
+            where = f"segment {segment.id!r}: weights {entry.file!r}"
+            if entry.file in segments:
+                yield f"{where} are a segment's file"
+            if known.setdefault(entry.file, entry) != entry:
+                yield f"{where} have another size or digest than in a segment before"
+
+
+def _plan_names(manifest: Manifest, plan: PlanEntry) -> Iterator[str]:
     known = {segment.id: segment for segment in manifest.segments}
-    for name in manifest.plan.segments:
+    for name in plan.segments:
         if name not in known:
-            yield f"plans[0].segments: {name!r} is not a segment; there are {sorted(known)}"
-    tiers = [known[name].tier for name in manifest.plan.segments if name in known]
+            yield f".segments: {name!r} is not a segment; there are {sorted(known)}"
+    tiers = [known[name].tier for name in plan.segments if name in known]
     if tiers != sorted(set(tiers), key=TIERS.index):
-        yield f"plans[0].segments: tiers {tiers} are not in the order device, edge, cloud, each at most once"
+        yield f".segments: tiers {tiers} are not in the order device, edge, cloud, each at most once"
 
 
-def _wire_order(manifest: Manifest) -> Iterator[str]:
-    for index, wire in enumerate(manifest.plan.wires):
+def _wire_order(_manifest: Manifest, plan: PlanEntry) -> Iterator[str]:
+    for index, wire in enumerate(plan.wires):
         if (wire.from_tier, wire.to_tier) != (TIERS[index], TIERS[index + 1]):
             yield (
-                f"plans[0].wires[{index}]: goes from {wire.from_tier} to {wire.to_tier}; "
+                f".wires[{index}]: goes from {wire.from_tier} to {wire.to_tier}; "
                 f"expected {TIERS[index]} to {TIERS[index + 1]}"
             )
 
 
-def _dataflow(manifest: Manifest) -> Iterator[str]:
+def _dataflow(manifest: Manifest, plan: PlanEntry) -> Iterator[str]:
     """Follow the tensors upwards: each segment's inputs and each wire must be there where they are used."""
     at_hand = {entry.name: entry for entry in manifest.model.inputs}
     made: dict[str, TensorEntry] = {}
     for tier in TIERS:
-        segment = manifest.segment_of(tier)
+        segment = manifest.segment_of(tier, plan)
         if segment is not None:
-            yield from _missing(segment.inputs, at_hand, f"segment {segment.id!r}: input")
+            yield from _missing(segment.inputs, at_hand, f": segment {segment.id!r}: input")
             own = {entry.name: entry for entry in segment.outputs}
             made |= own
             at_hand = at_hand | own
-        wire: WireEntry | None = manifest.plan.wire_from(tier)
+        wire: WireEntry | None = plan.wire_from(tier)
         if wire is None:
             break
-        yield from _missing(wire.tensors, at_hand, f"wire {wire.from_tier}-{wire.to_tier}: tensor")
+        yield from _missing(wire.tensors, at_hand, f": wire {wire.from_tier}-{wire.to_tier}: tensor")
         at_hand = {tensor.name: tensor for tensor in wire.tensors}
-    yield from _missing(manifest.model.outputs, made, "model.outputs:")
+    yield from _missing(manifest.model.outputs, made, ": model.outputs:")
 
 
 def _missing(wanted: tuple[TensorEntry, ...], at_hand: dict[str, TensorEntry], where: str) -> Iterator[str]:

@@ -5,12 +5,16 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from splitnet.codec_names import CodecName, CodingName
 from splitnet.config import Frozen
 from splitnet.errors import SplitNetError
 from splitnet.tensors import TensorSpec
 from splitnet.tiers import Tier
 
-FORMAT_VERSION: Literal[1] = 1
+FORMAT_VERSION: Literal[2] = 2
+
+#: How many plans a package may hold: each is one more way to run the same model.
+MAX_PLANS = 16
 
 #: What a model may be called, as a regular expression, and the highest version of one.
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9_\-]{0,127}$"
@@ -27,7 +31,8 @@ def _inside(path: str) -> str:
 RelativePath = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_inside)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(min_length=1, max_length=512)]
-Milliseconds = Annotated[float, Field(ge=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 
 
@@ -57,11 +62,23 @@ class TensorEntry(Frozen):
 
 
 class WireTensor(TensorEntry):
-    """A boundary tensor as it is sent: after its codec."""
+    """A boundary tensor as it is sent: after its codec, whose nodes are in the segments, and before its coding.
 
-    codec: Literal["none", "f16", "u8"] = "none"
+    Attributes:
+        source: the boundary tensor that it carries; a codec may make several wire tensors of one.
+        codec: how it was made of its source.
+        coding: how its bytes are coded on the link, outside the segments.
+        batch_axis: index of "batch" in the shape.
+        bytes_per_sample: before the coding.
+        coded_bytes_per_sample: after it, the mean as measured; None without a coding.
+    """
+
+    source: Name
+    codec: CodecName = "none"
+    coding: CodingName = "none"
     batch_axis: int | None
     bytes_per_sample: Count
+    coded_bytes_per_sample: NotNegative | None = None
 
     @model_validator(mode="after")
     def _derived_fields_agree(self) -> Self:
@@ -70,6 +87,8 @@ class WireTensor(TensorEntry):
             raise ValueError(f"batch_axis {self.batch_axis} contradicts shape {list(self.shape)}")
         if self.bytes_per_sample != spec.sample_nbytes:
             raise ValueError(f"bytes_per_sample {self.bytes_per_sample} is not {spec.sample_nbytes}")
+        if self.coding == "none" and self.coded_bytes_per_sample is not None:
+            raise ValueError("coded_bytes_per_sample stands without a coding")
         return self
 
 
@@ -84,20 +103,30 @@ class ModelEntry(Frozen):
     outputs: tuple[TensorEntry, ...] = Field(min_length=1)
 
 
-class SegmentEntry(Frozen):
-    """One ONNX file of the package and what it costs."""
+class FileEntry(Frozen):
+    """A file of the package, by which it is known again."""
 
-    id: Name
-    tier: Tier
     file: RelativePath
     sha256: Sha256
     size_bytes: Count
+
+
+class WeightsEntry(FileEntry):
+    """ONNX external data that segments read: one tensor, stored once however many segments hold it."""
+
+
+class SegmentEntry(FileEntry):
+    """One ONNX file of the package, the weights beside it, and what it costs."""
+
+    id: Name
+    tier: Tier
+    weights: tuple[WeightsEntry, ...] = ()
     inputs: tuple[TensorEntry, ...] = Field(min_length=1)
     outputs: tuple[TensorEntry, ...] = Field(min_length=1)
     opset_domains: dict[str, int]
     param_bytes: Count
-    predicted_ms: Milliseconds
-    measured_ms: Milliseconds
+    predicted_ms: NotNegative
+    measured_ms: NotNegative | None = None
 
 
 class WireEntry(Frozen):
@@ -120,8 +149,8 @@ class CalibrationEntry(Frozen):
     delta: Annotated[float, Field(gt=0, lt=1)]
     n: Annotated[int, Field(ge=1)]
     method: Name
-    bound: Annotated[float, Field(ge=0, le=1)]
-    share: Annotated[float, Field(ge=0, le=1)]
+    bound: Share
+    share: Share
 
 
 class ExitEntry(Frozen):
@@ -135,23 +164,83 @@ class ExitEntry(Frozen):
 
 
 class Alternative(Frozen):
-    """A choice that was considered, with its predicted cost and bytes per sample over both links."""
+    """A choice that was considered beside a plan, per sample.
+
+    Attributes:
+        name: what it is called.
+        predicted_ms: expected latency, ms.
+        bytes: sent over both links.
+        energy_mj: mJ, where it is known.
+        accuracy: share of right answers, where it was measured.
+        measured_ms: expected latency from segments that were run, ms, where they were.
+        served: whether SplitNet can run it from a package (an input sent as a JPEG to another server is not).
+    """
 
     name: Name
-    predicted_ms: Milliseconds
-    bytes: Annotated[float, Field(ge=0)]
+    predicted_ms: NotNegative
+    bytes: NotNegative
+    energy_mj: NotNegative | None = None
+    accuracy: Share | None = None
+    measured_ms: NotNegative | None = None
+    served: bool = True
+
+
+class VerificationEntry(Frozen):
+    """How a plan's segments were held against the whole model.
+
+    Attributes:
+        level: "bit-equal", or "tolerance" where codecs or codings change values.
+        max_abs: the largest difference of an output.
+        max_rel: the same, relative to the largest value of that output.
+        samples: how many were compared.
+        agreement: share of predicted classes that agree; None where no classes are predicted.
+        accuracy: share of calibration samples that the plan answers right; None without labels.
+        accuracy_drop: the whole model's share less the plan's.
+    """
+
+    level: Literal["bit-equal", "tolerance"]
+    max_abs: NotNegative
+    max_rel: NotNegative
+    samples: Annotated[int, Field(ge=1)]
+    agreement: Share | None
+    accuracy: Share | None = None
+    accuracy_drop: Annotated[float, Field(ge=-1, le=1)] | None = None
 
 
 class PlanEntry(Frozen):
-    """One way to run the package: which segments, over which wires, and what that was predicted to cost."""
+    """One way to run the package: which segments, over which wires, and what that was predicted to cost a sample.
+
+    Attributes:
+        id: what tiers compare.
+        segments: in the order of tiers.
+        wires: device to edge, then edge to cloud.
+        objective: what the plan was chosen for.
+        value: of the objective: ms (latency, and throughput's slowest stage), mJ or bytes.
+        bound: the least that the solver proved possible.
+        gap: how far `value` may be above the optimum, as a share of `value`.
+        method: the solver's.
+        predicted_ms: expected latency, whatever the objective, ms.
+        measured_ms: the same from the segments as they ran on the machine that cut, ms, where they were run.
+        energy_mj: expected energy, mJ, where it is known.
+        bandwidth_from_bps: the device-edge bandwidth from which this plan is the best of the package's, bit/s.
+        alternatives: what was considered beside it.
+        verification: how its segments were held against the whole model.
+    """
 
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
     segments: tuple[Name, ...] = Field(min_length=1, max_length=3)
     wires: tuple[WireEntry, ...] = Field(max_length=2)
-    objective: Literal["latency"]
-    value: Milliseconds
-    bound: Milliseconds
+    objective: Literal["latency", "throughput", "energy", "bytes"]
+    value: NotNegative
+    bound: NotNegative
+    gap: NotNegative
+    method: Name
+    predicted_ms: NotNegative
+    measured_ms: NotNegative | None = None
+    energy_mj: NotNegative | None = None
+    bandwidth_from_bps: NotNegative = 0.0
     alternatives: tuple[Alternative, ...] = ()
+    verification: VerificationEntry
 
     @property
     def last_tier(self) -> Tier:
@@ -167,34 +256,30 @@ class PlanEntry(Frozen):
         return next((wire for wire in self.wires if wire.from_tier == tier), None)
 
 
-class VerificationEntry(Frozen):
-    """How the segments were held against the whole model."""
-
-    level: Literal["bit-equal", "tolerance"]
-    max_abs: Annotated[float, Field(ge=0)]
-    max_rel: Annotated[float, Field(ge=0)]
-    samples: Annotated[int, Field(ge=1)]
-    agreement: Annotated[float, Field(ge=0, le=1)] | None
-
-
 class Manifest(Frozen):
     """manifest.json."""
 
-    format_version: Literal[1]
+    format_version: Literal[2]
     model: ModelEntry
     segments: tuple[SegmentEntry, ...] = Field(min_length=1)
     exits: tuple[ExitEntry, ...] = ()
-    plans: tuple[PlanEntry, ...] = Field(min_length=1, max_length=1)
-    verification: VerificationEntry
+    plans: tuple[PlanEntry, ...] = Field(min_length=1, max_length=MAX_PLANS)
 
     @property
     def plan(self) -> PlanEntry:
-        """The plan that tiers run."""
+        """The default plan, which was made for the site as it was given."""
         return self.plans[0]
 
-    def segment_of(self, tier: Tier) -> SegmentEntry | None:
-        """The plan's segment at `tier`; None where that tier only relays or takes no part."""
-        return next((s for s in self.segments if s.tier == tier and s.id in self.plan.segments), None)
+    @property
+    def files(self) -> dict[str, FileEntry]:
+        """Every file of the package beside the manifest, by path; weights that segments share stand once."""
+        entries = (entry for segment in self.segments for entry in (segment, *segment.weights))
+        return {entry.file: entry for entry in entries}
+
+    def segment_of(self, tier: Tier, plan: PlanEntry | None = None) -> SegmentEntry | None:
+        """The segment that `plan` (the default one) runs at `tier`; None where it only relays or takes no part."""
+        named = (plan or self.plan).segments
+        return next((s for s in self.segments if s.tier == tier and s.id in named), None)
 
     def exit_of(self, segment_id: str) -> ExitEntry | None:
         """The exit at the end of a segment, if any."""

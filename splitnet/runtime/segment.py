@@ -4,7 +4,7 @@ import logging
 import time
 
 from splitnet.errors import InvalidArgumentError
-from splitnet.onnx_session import OnnxSession, Optimisation
+from splitnet.onnx_session import OnnxModel, OnnxSession, Optimisation
 from splitnet.tensors import Tensors
 
 logger = logging.getLogger(__name__)
@@ -15,16 +15,16 @@ class Segment:
 
     def __init__(
         self,
-        model: bytes,
+        model: OnnxModel,
         *,
         name: str,
         optimisation: Optimisation = "all",
         emulated_speed: float | None = None,
     ) -> None:
-        """Load a serialised ONNX model.
+        """Load an ONNX model.
 
         Args:
-            model: the ONNX file's bytes.
+            model: the ONNX file, as a package's `read_segment` returns it.
             name: what to call it in errors.
             optimisation: how much onnxruntime may rewrite it.
             emulated_speed: run at this fraction of this machine's speed, by sleeping for the rest of the

@@ -7,6 +7,7 @@ import numpy as np
 from splitnet.package import ExitEntry, Package
 from splitnet.runtime import Exit, Segment, Stage
 from splitnet.tensors import Array, TensorSpec
+from splitnet.tier.coding import check_codings
 from splitnet.tiers import TIERS, Tier
 
 LoadSegment = Callable[[Tier], Segment | None]
@@ -31,13 +32,21 @@ class SegmentLoader:
         if entry is None:
             return None
         if tier not in self._loaded:
-            content = self._package.read_segment(entry)
-            self._loaded[tier] = Segment(content, name=entry.id, emulated_speed=self._emulated_speed)
+            model = self._package.read_segment(entry)
+            self._loaded[tier] = Segment(model, name=entry.id, emulated_speed=self._emulated_speed)
         return self._loaded[tier]
 
 
 def own_stage(package: Package, tier: Tier, load: LoadSegment) -> Stage:
-    """Return the stage that `tier` runs for the tier below it, with its exit."""
+    """Return the stage that `tier` runs for the tier below it, with its exit.
+
+    Raises:
+        ConfigError: what codes the tensors of a wire of this tier is not installed.
+        PackageError: a coding does not apply to its tensor, or the segment is missing or altered.
+        ModelError: onnxruntime refuses the segment.
+    """
+    plan = package.manifest.plan
+    check_codings((plan.wire_into(tier), plan.wire_from(tier)))
     return _stage(package, tier, load, with_exit=True)
 
 

@@ -3,10 +3,11 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any
 
 from hypothesis import strategies as st
 
+from splitnet.codec_names import CODECS, CODINGS
 from splitnet.package import (
     FORMAT_VERSION,
     Alternative,
@@ -18,6 +19,7 @@ from splitnet.package import (
     SegmentEntry,
     TensorEntry,
     VerificationEntry,
+    WeightsEntry,
     WireEntry,
     WireTensor,
 )
@@ -31,7 +33,6 @@ PATHS = st.from_regex(r"([a-z0-9_]{1,8}/){0,2}[a-z0-9_]{1,8}", fullmatch=True)
 MILLISECONDS = st.floats(0, 1e6)
 SHARES = st.floats(0, 1)
 OPEN_SHARES = st.floats(0, 1, exclude_min=True, exclude_max=True)
-CODECS: tuple[Literal["none", "f16", "u8"], ...] = ("none", "f16", "u8")
 CALIBRATIONS = st.builds(
     CalibrationEntry,
     epsilon=OPEN_SHARES,
@@ -47,7 +48,9 @@ VERIFICATIONS = st.builds(
     max_abs=MILLISECONDS,
     max_rel=MILLISECONDS,
     samples=st.integers(1, 999),
-    agreement=SHARES,
+    agreement=SHARES | st.none(),
+    accuracy=SHARES | st.none(),
+    accuracy_drop=st.floats(-1, 1) | st.none(),
 )
 
 
@@ -59,46 +62,112 @@ class Content:
     files: dict[str, bytes]
 
 
-def wire_tensor(entry: TensorEntry, codec: Literal["none", "f16", "u8"] = "none") -> WireTensor:
-    """`entry` on a wire."""
+def wire_tensor(entry: TensorEntry, **fields: Any) -> WireTensor:
+    """`entry` on a wire, with what a WireTensor has besides as `fields`."""
     spec = entry.to_spec()
-    derived = {"batch_axis": spec.batch_axis, "bytes_per_sample": spec.sample_nbytes}
-    return WireTensor.model_validate(entry.model_dump() | derived | {"codec": codec})
+    derived = {"source": entry.name, "batch_axis": spec.batch_axis, "bytes_per_sample": spec.sample_nbytes}
+    return WireTensor.model_validate(entry.model_dump() | derived | fields)
 
 
 def _tensor(name: str, *shape: int) -> TensorEntry:
     return TensorEntry(name=name, dtype="float32", shape=("batch", *shape))
 
 
+X, T, Y = _tensor("x", 3), _tensor("t", 4), _tensor("y", 5)
+HEAD = (_tensor("early", 5), _tensor("sure"))
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _wires(tensor: WireTensor) -> tuple[WireEntry, WireEntry]:
+    """The same tensor over both links: the edge relays."""
+    return (
+        WireEntry(from_tier="device", to_tier="edge", tensors=(tensor,)),
+        WireEntry(from_tier="edge", to_tier="cloud", tensors=(tensor,)),
+    )
+
+
+def _example_plans() -> tuple[PlanEntry, PlanEntry]:
+    split = PlanEntry(
+        id="0123456789ab",
+        segments=("device", "cloud"),
+        wires=_wires(wire_tensor(T, coding="zstd", coded_bytes_per_sample=9.5)),
+        objective="latency",
+        value=12.5,
+        bound=12.25,
+        gap=0.02,
+        method="min-cut",
+        predicted_ms=12.5,
+        measured_ms=13.0,
+        energy_mj=3.5,
+        bandwidth_from_bps=0.0,
+        alternatives=(
+            Alternative(
+                name="all-cloud",
+                predicted_ms=20.0,
+                bytes=1000.0,
+                energy_mj=9.0,
+                accuracy=0.75,
+                measured_ms=21.0,
+                served=True,
+            ),
+        ),
+        verification=VerificationEntry(
+            level="bit-equal",
+            max_abs=0.0,
+            max_rel=0.0,
+            samples=9,
+            agreement=1.0,
+            accuracy=0.75,
+            accuracy_drop=-0.01,
+        ),
+    )
+    whole = split.model_copy(
+        update={
+            "id": "ba9876543210",
+            "segments": ("cloud-2",),
+            "wires": _wires(wire_tensor(X)),
+            "bandwidth_from_bps": 1e8,
+        }
+    )
+    return split, whole
+
+
 def example(marker: bytes = b"") -> Content:
-    """Device and cloud compute, the edge relays; the device has an exit. `marker` ends each file."""
-    x, t, y = _tensor("x", 3), _tensor("t", 4), _tensor("y", 5)
-    head = (_tensor("early", 5), _tensor("sure"))
-    files = {"segments/device.onnx": b"device's own" + marker, "segments/cloud.onnx": b"cloud's" + marker}
-    parts: tuple[tuple[Tier, tuple[TensorEntry, ...], tuple[TensorEntry, ...]], ...] = (
-        ("device", (x,), (*head, t)),
-        ("cloud", (t,), (y,)),
+    """Device and cloud compute with an exit on the device, or the cloud alone; the edge relays.
+
+    Both of the cloud's segments read the same weights. `marker` ends each file.
+    """
+    weights = b"the cloud's weights" + marker
+    beside = (WeightsEntry(file="segments/weights/w.bin", sha256=sha256(weights), size_bytes=len(weights)),)
+    files = {"segments/weights/w.bin": weights}
+    parts: tuple[tuple[str, Tier, tuple[TensorEntry, ...], tuple[TensorEntry, ...]], ...] = (
+        ("device", "device", (X,), (*HEAD, T)),
+        ("cloud", "cloud", (T,), (Y,)),
+        ("cloud-2", "cloud", (X,), (Y,)),
     )
-    segments = tuple(
-        SegmentEntry(
-            id=tier,
-            tier=tier,
-            file=f"segments/{tier}.onnx",
-            sha256=hashlib.sha256(files[f"segments/{tier}.onnx"]).hexdigest(),
-            size_bytes=len(files[f"segments/{tier}.onnx"]),
-            inputs=inputs,
-            outputs=outputs,
-            opset_domains={"": 17},
-            param_bytes=128,
-            predicted_ms=1.5,
-            measured_ms=2.0,
+    segments = []
+    for name, tier, inputs, outputs in parts:
+        content = f"{name}'s own".encode() + marker
+        files[f"segments/{name}.onnx"] = content
+        segments.append(
+            SegmentEntry(
+                id=name,
+                tier=tier,
+                file=f"segments/{name}.onnx",
+                sha256=sha256(content),
+                size_bytes=len(content),
+                weights=beside if tier == "cloud" else (),
+                inputs=inputs,
+                outputs=outputs,
+                opset_domains={"": 17},
+                param_bytes=128,
+                predicted_ms=1.5,
+                measured_ms=2.0,
+            )
         )
-        for tier, inputs, outputs in parts
-    )
-    wires = (
-        WireEntry(from_tier="device", to_tier="edge", tensors=(wire_tensor(t),)),
-        WireEntry(from_tier="edge", to_tier="cloud", tensors=(wire_tensor(t),)),
-    )
     exit_entry = ExitEntry(
         segment="device",
         outputs={"y": "early"},
@@ -106,34 +175,25 @@ def example(marker: bytes = b"") -> Content:
         threshold=0.9,
         calibration=CalibrationEntry(epsilon=0.01, delta=0.05, n=500, method="by hand", bound=0.009, share=0.5),
     )
-    plan = PlanEntry(
-        id="0123456789ab",
-        segments=("device", "cloud"),
-        wires=wires,
-        objective="latency",
-        value=12.5,
-        bound=12.5,
-        alternatives=(Alternative(name="all-cloud", predicted_ms=20.0, bytes=1000.0),),
-    )
     manifest = Manifest(
         format_version=FORMAT_VERSION,
-        model=ModelEntry(name="example", version=1, sha256="0" * 64, opset=17, inputs=(x,), outputs=(y,)),
-        segments=segments,
+        model=ModelEntry(name="example", version=1, sha256="0" * 64, opset=17, inputs=(X,), outputs=(Y,)),
+        segments=tuple(segments),
         exits=(exit_entry,),
-        plans=(plan,),
-        verification=VerificationEntry(level="bit-equal", max_abs=0.0, max_rel=0.0, samples=9, agreement=1.0),
+        plans=_example_plans(),
     )
     return Content(manifest, files)
 
 
 @dataclass
 class _Drawing:
-    """A package on the way up through its tiers: what has been made, and what is at hand at this height."""
+    """Plans on the way up through their tiers: what has been made, and what is at hand at this height."""
 
     draw: st.DrawFn
     names: Iterator[str]
     at_hand: list[TensorEntry] = field(default_factory=list)
     outputs: list[TensorEntry] = field(default_factory=list)
+    weights: list[WeightsEntry] = field(default_factory=list)
     segments: list[SegmentEntry] = field(default_factory=list)
     wires: list[WireEntry] = field(default_factory=list)
     exits: list[ExitEntry] = field(default_factory=list)
@@ -151,20 +211,30 @@ class _Drawing:
         chosen = self.draw(st.lists(st.sampled_from(range(len(self.at_hand))), min_size=1, unique=True))
         return tuple(self.at_hand[index] for index in chosen)
 
+    def file(self) -> tuple[str, bytes]:
+        """Add a file, whose path has an ending of its own."""
+        path, content = f"{self.draw(PATHS)}.{len(self.files)}", self.draw(st.binary(max_size=40))
+        self.files[path] = content
+        return path, content
+
+    def weigh(self) -> None:
+        """Add a file of weights, which any segment may read."""
+        path, content = self.file()
+        self.weights.append(WeightsEntry(file=path, sha256=sha256(content), size_bytes=len(content)))
+
     def compute(self, tier: Tier, answers: Sequence[TensorEntry], *, may_exit: bool) -> None:
-        name, path = next(self.names), f"{self.draw(PATHS)}.{tier}"
+        name, (path, content) = next(self.names), self.file()
         made = [*answers, *(self.tensor() for _ in range(self.draw(st.integers(0 if answers else 1, 2))))]
         if may_exit and self.draw(st.booleans()):
             made += self.attach(name)
-        content = self.draw(st.binary(max_size=40))
-        self.files[path] = content
         self.segments.append(
             SegmentEntry(
                 id=name,
                 tier=tier,
                 file=path,
-                sha256=hashlib.sha256(content).hexdigest(),
+                sha256=sha256(content),
                 size_bytes=len(content),
+                weights=tuple(entry for entry in self.weights if self.draw(st.booleans())),
                 inputs=self.some(),
                 outputs=tuple(made),
                 opset_domains=self.draw(st.dictionaries(TEXTS, st.integers(1, 99), max_size=2)),
@@ -192,27 +262,81 @@ class _Drawing:
 
     def send(self, lower: Tier, upper: Tier) -> None:
         sent = self.some()
-        tensors = tuple(wire_tensor(entry, self.draw(st.sampled_from(CODECS))) for entry in sent)
+        tensors = tuple(wire_tensor(entry, **self.draw(_ways())) for entry in sent)
         self.wires.append(WireEntry(from_tier=lower, to_tier=upper, tensors=tensors))
         self.at_hand = list(sent)
+
+    def climb(self, inputs: Sequence[TensorEntry]) -> tuple[str, ...]:
+        """Make a plan's segments and wires of one to three tiers, and return the segments' ids."""
+        self.at_hand, self.wires = list(inputs), []
+        before = len(self.segments)
+        last = self.draw(st.integers(0, len(TIERS) - 1))
+        homes = [self.draw(st.integers(0, last)) for _ in self.outputs]
+        for index, tier in enumerate(TIERS[: last + 1]):
+            answers = [tensor for tensor, home in zip(self.outputs, homes, strict=True) if home == index]
+            computes: bool = bool(answers) or self.draw(st.booleans())
+            if computes:
+                self.compute(tier, answers, may_exit=index < last)
+            if index < last:
+                self.send(tier, TIERS[index + 1])
+        return tuple(segment.id for segment in self.segments[before:])
+
+
+@st.composite
+def _ways(draw: st.DrawFn) -> dict[str, Any]:
+    """How a wire tensor is sent."""
+    coding = draw(st.sampled_from(CODINGS))
+    coded = draw(MILLISECONDS | st.none()) if coding != "none" else None
+    way = {"source": draw(TEXTS), "codec": draw(st.sampled_from(CODECS))}
+    return way | {"coding": coding, "coded_bytes_per_sample": coded}
+
+
+def _plan(drawing: _Drawing, segments: tuple[str, ...], bandwidth_bps: float, index: int) -> PlanEntry:
+    draw = drawing.draw
+    alternatives = st.builds(
+        Alternative,
+        name=TEXTS,
+        predicted_ms=MILLISECONDS,
+        bytes=MILLISECONDS,
+        energy_mj=MILLISECONDS | st.none(),
+        accuracy=SHARES | st.none(),
+        served=st.booleans(),
+    )
+    return PlanEntry(
+        id=draw(st.from_regex(r"[0-9a-f]{11}", fullmatch=True)) + f"{index:x}",
+        segments=segments,
+        wires=tuple(drawing.wires),
+        objective=draw(st.sampled_from(["latency", "throughput", "energy", "bytes"])),
+        value=draw(MILLISECONDS),
+        bound=draw(MILLISECONDS),
+        gap=draw(SHARES),
+        method=draw(TEXTS),
+        predicted_ms=draw(MILLISECONDS),
+        measured_ms=draw(MILLISECONDS | st.none()),
+        energy_mj=draw(MILLISECONDS | st.none()),
+        bandwidth_from_bps=bandwidth_bps,
+        alternatives=tuple(draw(st.lists(alternatives, max_size=2))),
+        verification=draw(VERIFICATIONS),
+    )
 
 
 @st.composite
 def contents(draw: st.DrawFn) -> Content:
-    """A package of one to three tiers: each computes or relays, has an exit or none, and sends some tensors on."""
-    drawing = _Drawing(draw, iter(draw(st.lists(TEXTS, min_size=40, max_size=40, unique=True))))
+    """A package of one to three plans, some of which run the same segments.
+
+    In each, one to three tiers compute or relay, have an exit or none, and send some tensors on.
+    """
+    drawing = _Drawing(draw, iter(draw(st.lists(TEXTS, min_size=90, max_size=90, unique=True))))
     inputs = tuple(drawing.tensor() for _ in range(draw(st.integers(1, 2))))
-    drawing.at_hand = list(inputs)
-    last = draw(st.integers(0, len(TIERS) - 1))
-    homes = draw(st.lists(st.integers(0, last), min_size=1, max_size=2))
-    drawing.outputs = [drawing.tensor() for _ in homes]
-    for index, tier in enumerate(TIERS[: last + 1]):
-        answers = [tensor for tensor, home in zip(drawing.outputs, homes, strict=True) if home == index]
-        computes: bool = bool(answers) or draw(st.booleans())
-        if computes:
-            drawing.compute(tier, answers, may_exit=index < last)
-        if index < last:
-            drawing.send(tier, TIERS[index + 1])
+    drawing.outputs = [drawing.tensor() for _ in range(draw(st.integers(1, 2)))]
+    for _ in range(draw(st.integers(0, 2))):
+        drawing.weigh()
+    plans: list[PlanEntry] = []
+    segments: tuple[str, ...] = ()
+    for bandwidth_bps in draw(st.lists(MILLISECONDS, min_size=1, max_size=3, unique=True)):
+        if not plans or draw(st.booleans()):
+            segments = drawing.climb(inputs)
+        plans.append(_plan(drawing, segments, bandwidth_bps, len(plans)))
     model = ModelEntry(
         name=draw(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_\-]{0,20}", fullmatch=True)),
         version=draw(st.integers(1, 2**31)),
@@ -221,23 +345,12 @@ def contents(draw: st.DrawFn) -> Content:
         inputs=inputs,
         outputs=tuple(drawing.outputs),
     )
-    plan = PlanEntry(
-        id=draw(st.from_regex(r"[0-9a-f]{12}", fullmatch=True)),
-        segments=tuple(segment.id for segment in drawing.segments),
-        wires=tuple(drawing.wires),
-        objective="latency",
-        value=draw(MILLISECONDS),
-        bound=draw(MILLISECONDS),
-        alternatives=tuple(
-            draw(st.lists(st.builds(Alternative, name=TEXTS, predicted_ms=MILLISECONDS, bytes=MILLISECONDS)))
-        ),
-    )
     manifest = Manifest(
         format_version=FORMAT_VERSION,
         model=model,
         segments=tuple(drawing.segments),
         exits=tuple(drawing.exits),
-        plans=(plan,),
-        verification=draw(VERIFICATIONS),
+        plans=tuple(plans),
     )
-    return Content(manifest, drawing.files)
+    used = {name for segment in drawing.segments for name in (segment.file, *(w.file for w in segment.weights))}
+    return Content(manifest, {name: content for name, content in drawing.files.items() if name in used})

@@ -20,7 +20,14 @@ TEXT = example().manifest.model_dump_json()
 BASE = json.loads(TEXT)
 
 #: Keys that may be absent, and objects whose keys are names of the model's.
-OPTIONAL = {"exits", "alternatives", "codec", "calibration"}
+OPTIONAL = {"exits", "alternatives", "codec", "coding", "calibration", "weights", "bandwidth_from_bps"} | {
+    "coded_bytes_per_sample",
+    "measured_ms",
+    "energy_mj",
+    "accuracy",
+    "accuracy_drop",
+    "served",
+}
 FREE = {"opset_domains", "outputs"}
 
 Path_ = tuple[str | int, ...]
@@ -111,7 +118,8 @@ def test_a_missing_key_is_named(path: Path_, tmp_path: Path) -> None:
     ("path", "value"),
     [
         ("format_version", 0),
-        ("format_version", 2),
+        ("format_version", 1),
+        ("format_version", 3),
         ("model.name", ""),
         ("model.name", "-x"),
         ("model.name", "a/b"),
@@ -138,6 +146,9 @@ def test_a_missing_key_is_named(path: Path_, tmp_path: Path) -> None:
         ("segments.0.size_bytes", 2**54),
         ("segments.0.size_bytes", 1.5),
         ("segments.0.param_bytes", -1),
+        ("segments.1.weights.0.file", "segments/../../w.bin"),
+        ("segments.1.weights.0.sha256", "0" * 32),
+        ("segments.1.weights.0.size_bytes", -1),
         ("segments.0.predicted_ms", -0.1),
         ("segments.0.measured_ms", -1),
         ("segments.0.inputs", []),
@@ -153,7 +164,7 @@ def test_a_missing_key_is_named(path: Path_, tmp_path: Path) -> None:
         ("exits.0.calibration.n", 0),
         ("exits.0.calibration.bound", 1.1),
         ("plans", []),
-        ("plans", [BASE["plans"][0]] * 2),
+        ("plans", [BASE["plans"][0]] * 17),
         ("plans.0.id", "xyz"),
         ("plans.0.segments", []),
         ("plans.0.wires", [BASE["plans"][0]["wires"][0]] * 3),
@@ -163,12 +174,24 @@ def test_a_missing_key_is_named(path: Path_, tmp_path: Path) -> None:
         ("plans.0.wires.0.tensors.0.batch_axis", 1),
         ("plans.0.wires.0.tensors.0.batch_axis", None),
         ("plans.0.wires.0.tensors.0.bytes_per_sample", 15),
-        ("plans.0.objective", "energy"),
+        ("plans.0.wires.0.tensors.0.source", ""),
+        ("plans.0.wires.0.tensors.0.coding", "gzip"),
+        ("plans.0.wires.0.tensors.0.coded_bytes_per_sample", -1),
+        ("plans.1.wires.0.tensors.0.coded_bytes_per_sample", 9.5),
+        ("plans.0.objective", "beauty"),
         ("plans.0.value", -1),
+        ("plans.0.gap", -1),
+        ("plans.0.method", ""),
+        ("plans.0.measured_ms", -1),
+        ("plans.0.energy_mj", -1),
+        ("plans.0.bandwidth_from_bps", -1),
+        ("plans.0.alternatives.0.accuracy", 1.5),
         ("plans.0.alternatives.0.bytes", -1),
-        ("verification.level", "hoped"),
-        ("verification.samples", 0),
-        ("verification.agreement", 1.5),
+        ("plans.0.verification.level", "hoped"),
+        ("plans.0.verification.samples", 0),
+        ("plans.0.verification.agreement", 1.5),
+        ("plans.0.verification.accuracy", 1.5),
+        ("plans.0.verification.accuracy_drop", 1.5),
     ],
 )
 def test_a_value_out_of_range_is_named(path: str, value: Any, tmp_path: Path) -> None:
@@ -194,6 +217,14 @@ def tensor(name: str, *shape: int, dtype: str = "float32") -> dict[str, Any]:
     [
         ("segments.1.id", "device", "segments: id 'device' stands twice"),
         ("segments.1.file", "segments/device.onnx", "segments: file 'segments/device.onnx' stands twice"),
+        ("plans.1.id", "0123456789ab", "plans: id '0123456789ab' stands twice"),
+        ("plans.1.bandwidth_from_bps", 0.0, "plans: bandwidth_from_bps 0.0 stands twice"),
+        ("segments.1.weights.0.sha256", "0" * 64, "weights 'segments/weights/w.bin' have another size or digest"),
+        ("segments.2.weights.0.size_bytes", 1, "segment 'cloud-2': weights 'segments/weights/w.bin' have another"),
+        ("segments.1.weights.0.file", "segments/device.onnx", "weights 'segments/device.onnx' are a segment's"),
+        ("plans.1.segments", ["attic"], "plans[1].segments: 'attic' is not a segment"),
+        ("plans.1.segments", ["cloud"], "plans[1]: segment 'cloud': input 't' is made by nothing below it"),
+        ("plans.1.segments", ["cloud", "cloud-2"], "plans[1].segments: tiers ['cloud', 'cloud'] are not"),
         ("plans.0.segments", ["device", "attic"], "plans[0].segments: 'attic' is not a segment"),
         ("plans.0.segments", ["cloud", "device"], "are not in the order device, edge, cloud"),
         ("segments.1.tier", "device", "each at most once"),
@@ -229,6 +260,18 @@ def test_pieces_that_contradict_one_another_are_refused(path: str, value: Any, t
     with pytest.raises(PackageError) as caught:
         read_manifest(written(tmp_path, json.dumps(changed(parse(path), value))))
     assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("version", "remedy"), [(1, "make the package anew with this version's"), (3, "read it with a newer SplitNet")]
+)
+def test_a_package_of_another_format_says_what_to_do(version: int, remedy: str, tmp_path: Path) -> None:
+    # Such a manifest differs in more than its number, and none of that is worth a word.
+    document = {key: value for key, value in BASE.items() if key != "plans"} | {"format_version": version}
+    with pytest.raises(PackageError) as caught:
+        read_manifest(written(tmp_path, json.dumps(document)))
+    assert f"the package is of format {version}, this version reads 2; {remedy}" in str(caught.value)
+    assert "plans" not in str(caught.value)
 
 
 def test_a_confidence_for_the_whole_batch_is_refused(tmp_path: Path) -> None:

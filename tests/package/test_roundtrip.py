@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 
-from splitnet.package import Manifest, TensorEntry, open_package, write_package
+from splitnet.package import Manifest, PlanEntry, TensorEntry, open_package, write_package
 from splitnet.tiers import TIERS
 from tests.package.strategies import Content, contents, example
 
@@ -20,7 +20,8 @@ def test_a_package_is_read_as_it_was_written(content: Content) -> None:
         assert package.manifest == content.manifest
         assert package.check() == sum(map(len, content.files.values()))
         for segment in package.manifest.segments:
-            assert package.read_segment(segment) == content.files[segment.file]
+            model = package.read_segment(segment)
+            assert (path / segment.file if segment.weights else content.files[segment.file]) == model
         on_disk = {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()}
         assert on_disk == {"manifest.json", *content.files}
 
@@ -29,14 +30,25 @@ def test_a_package_is_read_as_it_was_written(content: Content) -> None:
 @given(contents())
 def test_what_a_manifest_tells_of_each_tier(content: Content) -> None:
     manifest = content.manifest
-    plan = manifest.plan
-    tiers = [segment.tier for segment in manifest.segments]
+    assert manifest.plan is manifest.plans[0]
+    for plan in manifest.plans:
+        check_tiers(manifest, plan)
+        check_wires(plan)
+    assert [manifest.segment_of(tier) for tier in TIERS] == [manifest.segment_of(t, manifest.plan) for t in TIERS]
+
+
+def check_tiers(manifest: Manifest, plan: PlanEntry) -> None:
+    segments = {segment.id: segment for segment in manifest.segments}
+    by_tier = {segments[name].tier: segments[name] for name in plan.segments}
     for tier in TIERS:
-        segment = manifest.segment_of(tier)
-        assert (segment is not None) == (tier in tiers)
+        segment = manifest.segment_of(tier, plan)
+        assert segment == by_tier.get(tier)
         if segment is not None:
             named = manifest.exit_of(segment.id)
             assert (named is not None) == (segment.id in {entry.segment for entry in manifest.exits})
+
+
+def check_wires(plan: PlanEntry) -> None:
     assert plan.last_tier == TIERS[len(plan.wires)]
     for lower, upper, wire in zip(TIERS, TIERS[1:], plan.wires, strict=False):
         assert plan.wire_from(lower) is wire
@@ -58,5 +70,5 @@ def test_the_manifest_is_plain_json_that_ends_in_a_newline(tmp_path: Path) -> No
     package = write_package(tmp_path / "p.split", content.manifest, content.files)
     text = (package.path / "manifest.json").read_text(encoding="utf-8")
     assert text.endswith("}\n")
-    assert '"format_version": 1' in text
+    assert '"format_version": 2' in text
     assert Manifest.model_validate_json(text, strict=True) == content.manifest

@@ -18,6 +18,9 @@ def package(tmp_path: Path) -> Package:
     return write_package(tmp_path / "p.split", content.manifest, content.files)
 
 
+WEIGHTS = "segments/weights/w.bin"
+
+
 def device_file(package: Package) -> Path:
     return package.path / package.manifest.segments[0].file
 
@@ -32,9 +35,40 @@ def refuses(package: Package, text: str) -> None:
 
 
 def test_each_file_is_read_as_it_is(package: Package) -> None:
-    contents = [package.read_segment(segment) for segment in package.manifest.segments]
-    assert contents == list(example().files.values())
-    assert package.check() == sum(map(len, contents))
+    files = example().files
+    models = [package.read_segment(segment) for segment in package.manifest.segments]
+    beside = [package.path / "segments/cloud.onnx", package.path / "segments/cloud-2.onnx"]
+    assert models == [files["segments/device.onnx"], *beside]
+    assert package.check() == sum(map(len, files.values()))
+
+
+@pytest.mark.parametrize("name", ["segments/cloud.onnx", WEIGHTS])
+def test_a_segment_with_weights_is_opened_only_if_all_its_files_are_right(name: str, package: Package) -> None:
+    device, cloud, other = package.manifest.segments
+    content = (package.path / name).read_bytes()
+    (package.path / name).write_bytes(content[::-1])
+    for read in (package.check, lambda: package.read_segment(cloud)):
+        with pytest.raises(PackageError, match=f"{name}: SHA-256 is") as caught:
+            read()
+        assert "altered or damaged" in str(caught.value)
+    (package.path / name).write_bytes(content[:-1])
+    with pytest.raises(PackageError, match=f"{name}: {len(content) - 1} bytes, but the manifest says"):
+        package.read_segment(cloud)
+    (package.path / name).unlink()
+    with pytest.raises(PackageError, match=f"{name}: cannot be read"):
+        package.read_segment(cloud)
+    assert package.read_segment(device) == example().files["segments/device.onnx"]
+    if name == WEIGHTS:
+        with pytest.raises(PackageError, match=f"{name}: cannot be read"):
+            package.read_segment(other)
+
+
+def test_weights_that_a_link_leads_to_outside_are_refused(package: Package) -> None:
+    outside = package.path.parent / "outside.bin"
+    (package.path / WEIGHTS).rename(outside)
+    (package.path / WEIGHTS).symlink_to(outside)
+    with pytest.raises(PackageError, match="a link that leaves the package"):
+        package.read_segment(package.manifest.segments[1])
 
 
 @given(st.data())

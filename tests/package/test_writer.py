@@ -1,7 +1,7 @@
 """Writing packages: whole or not at all, and never over something else."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,11 +12,14 @@ from tests.package.strategies import Content, example
 
 
 def with_files(first: str, second: str) -> Content:
-    """The example with its two files called otherwise."""
+    """The example with its first two segments' files called otherwise."""
     content = example()
-    named = zip(content.manifest.segments, (first, second), strict=True)
-    segments = tuple(segment.model_copy(update={"file": file}) for segment, file in named)
-    files = dict(zip((first, second), content.files.values(), strict=True))
+    names = dict(zip(("segments/device.onnx", "segments/cloud.onnx"), (first, second), strict=True))
+    segments = tuple(
+        segment.model_copy(update={"file": names.get(segment.file, segment.file)})
+        for segment in content.manifest.segments
+    )
+    files = {names.get(name, name): held for name, held in content.files.items()}
     return Content(content.manifest.model_copy(update={"segments": segments}), files)
 
 
@@ -56,13 +59,16 @@ def test_a_package_takes_the_place_of_another_and_nothing_of_that_stays(tmp_path
     write_package(path, old.manifest, old.files)
     package = write_package(path, new.manifest, new.files)
     assert open_package(path) == package
-    assert package.read_segment(package.manifest.segments[0]).endswith(b" anew")
+    assert package.read_segment(package.manifest.segments[0]) == b"device's own anew"
     assert listing(tmp_path) == {
         "p.split",
         "p.split/manifest.json",
         "p.split/segments",
         "p.split/segments/device.onnx",
         "p.split/segments/cloud.onnx",
+        "p.split/segments/cloud-2.onnx",
+        "p.split/segments/weights",
+        "p.split/segments/weights/w.bin",
     }
 
 
@@ -147,6 +153,32 @@ def test_a_manifest_that_contradicts_itself_is_never_written(tmp_path: Path) -> 
     manifest: Manifest = content.manifest.model_copy(update={"exits": (exits,)})
     with pytest.raises(PackageError, match=r"exits\[0\]\.segment: 'attic'"):
         write_package(tmp_path / "p.split", manifest, content.files)
+    assert listing(tmp_path) == set()
+
+
+def in_parts(content: bytes, size: int) -> Callable[[], Iterator[bytes | memoryview]]:
+    return lambda: (memoryview(content)[start : start + size] for start in range(0, len(content), size))
+
+
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_content_may_come_in_parts(size: int, tmp_path: Path) -> None:
+    content = example()
+    package = write_package(
+        tmp_path / "p.split",
+        content.manifest,
+        {name: in_parts(held, size) for name, held in content.files.items()},
+    )
+    assert {name: (package.path / name).read_bytes() for name in content.files} == content.files
+
+
+@pytest.mark.parametrize("altered", ["segments/device.onnx", "segments/weights/w.bin"])
+@pytest.mark.parametrize("instead", [b"", b"other", b"x" * 2**16])
+def test_content_that_the_manifest_does_not_name_is_never_written(
+    altered: str, instead: bytes, tmp_path: Path
+) -> None:
+    content = example()
+    with pytest.raises(PackageError, match=rf"{altered} came as {len(instead)} bytes .* cut again"):
+        write_package(tmp_path / "p.split", content.manifest, content.files | {altered: in_parts(instead, 2**10)})
     assert listing(tmp_path) == set()
 
 
