@@ -74,7 +74,7 @@ def _run(folder: Path, data: Path, limit: int | None) -> DemoResult:
             stderr.print(f"[bold]{name}[/]: cut, start {len(servers) + 1} processes, send tiles")
         cut = partition(_options(folder / f"{name}.split", name))
         # The last is an unsplit choice, for which the planner considered every cut.
-        predicted = {choice.name: choice.predicted_ms for choice in cut.alternatives}
+        predicted = {choice: found.solution.placement.latency_ms for choice, found in cut.alternatives.items()}
         setup = LabSetup(cut.package.path, servers, (links[0], links[1]), site.device.speed)
         figures[name] = measure(setup, tiles, _load(name, count))
     return DemoResult(figures, predicted, site)

@@ -9,6 +9,7 @@ from splitnet.cli.emulate import emulate
 from splitnet.cli.inspect import inspect
 from splitnet.cli.partition import partition
 from splitnet.cli.plan import plan
+from splitnet.cli.profile import profile
 from splitnet.cli.tiers import cloud, device, edge
 from splitnet.errors import SplitNetError, outcome_of
 
@@ -19,7 +20,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (partition, plan, inspect, cloud, edge, device, emulate, demo):
+for command in (profile, partition, plan, inspect, cloud, edge, device, emulate, demo):
     app.command()(command)
 
 

@@ -1,21 +1,23 @@
 """`splitnet partition`: cut a model for a site."""
 
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from splitnet.cli.console import print_json, start_logging, stderr
+from splitnet.cli.partition_result import check_report, print_result, save_report
 from splitnet.errors import InvalidArgumentError
+from splitnet.tiers import TIERS, Tier
 
-if TYPE_CHECKING:
-    from splitnet.partition import PartitionResult
-
-
-_Model = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="The trained model.")]
+_Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", help="An ONNX file, a .pt2 program, or package.module:factory for a torch module."
+    ),
+]
 _Output = Annotated[Path, typer.Option("--output", "-o", metavar="OUT.split", help="The package to write.")]
 _Deployment = Annotated[
     Path | None, typer.Option(metavar="site.toml", help="Machines and links; a documented default otherwise.")
@@ -23,16 +25,44 @@ _Deployment = Annotated[
 _Calibration = Annotated[
     Path | None, typer.Option(metavar="FILE.npz", help="Samples of the model's inputs, with optional labels.")
 ]
+_Profile = Annotated[
+    list[str] | None,
+    typer.Option(metavar="TIER=FILE", help="A profile of this model from that tier's own machine; repeatable."),
+]
+_Objective = Annotated[
+    Literal["latency", "throughput", "energy", "bytes"], typer.Option(help="What the plan is best at.")
+]
 _Cut = Annotated[
     list[str] | None,
     typer.Option(metavar="TENSOR[,TENSOR...]", help="Cut by hand here; once or twice, the device's cut first."),
 ]
-_Codec = Annotated[Literal["auto", "none", "f16", "u8"], typer.Option(help="How boundary tensors are sent.")]
+_Codec = Annotated[
+    Literal["auto", "none", "f16", "u8", "u8c", "u4", "topk", "bits", "byte"],
+    typer.Option(help="How boundary tensors are sent; auto chooses for each."),
+]
+_Coding = Annotated[
+    Literal["auto", "none"], typer.Option(help="Entropy coding on top, where it pays; none for foreign servers.")
+]
+_Bottleneck = Annotated[
+    int | None,
+    typer.Option(metavar="REDUCTION", help="Consider learned bottlenecks that send 1/REDUCTION of the values."),
+]
+_Drop = Annotated[
+    float, typer.Option("--max-accuracy-drop", min=0, max=1, help="Share of samples that codecs may cost.")
+]
+_Keep = Annotated[
+    list[str] | None,
+    typer.Option("--keep-on-device", metavar="TENSOR", help="A tensor that may not leave the device; repeatable."),
+]
 _Exits = Annotated[Literal["auto", "none"], typer.Option(help="Whether early exits may be used.")]
 _Place = Annotated[
     Literal["auto", "split", "all-device", "all-edge", "all-cloud"],
     typer.Option(help="Which placements to choose from."),
 ]
+_Plans = Annotated[
+    int, typer.Option(min=1, max=16, help="Up to so many plans, for other bandwidths of the device's link.")
+]
+_Report = Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a report to look at.")]
 _Name = Annotated[str | None, typer.Option(help="What the model is served as; the file's stem otherwise.")]
 _Version = Annotated[int, typer.Option(min=1, help="The package's version.")]
 _Dim = Annotated[
@@ -52,10 +82,18 @@ def partition(
     output: _Output,
     deployment: _Deployment = None,
     calibration: _Calibration = None,
+    profile: _Profile = None,
+    objective: _Objective = "latency",
     cut: _Cut = None,
     codec: _Codec = "auto",
+    coding: _Coding = "auto",
+    bottleneck: _Bottleneck = None,
+    max_accuracy_drop: _Drop = 0.005,
+    keep_on_device: _Keep = None,
     exits: _Exits = "auto",
     place: _Place = "auto",
+    plans: _Plans = 1,
+    report: _Report = None,
     name: _Name = None,
     version: _Version = 1,
     dim: _Dim = None,
@@ -70,32 +108,45 @@ def partition(
         from splitnet.cost import default_site, load_site
         from splitnet.partition import PartitionOptions
         from splitnet.partition import partition as run
+        from splitnet.partition.source import open_source
     except ModuleNotFoundError as err:
         raise InvalidArgumentError(
             f"`splitnet partition` needs {err.name}: install SplitNet with the extra, splitnet[partition]"
         ) from err
-    options = PartitionOptions(
-        model=model,
-        output=output,
-        site=load_site(deployment) if deployment is not None else default_site(),
-        name=name,
-        version=version,
-        calibration=calibration,
-        codec=codec,
-        use_exits=exits == "auto",
-        cuts=tuple(tuple(tensor.strip() for tensor in tensors.split(",")) for tensors in cut or ()),
-        place=place,
-        axis_sizes=dict(_axis_size(text) for text in dim or ()),
-        epsilon=epsilon,
-        seed=seed,
-    )
-    with _progress() as progress:
-        task = progress.add_task("start", total=1.0)
-        result = run(options, lambda step, share: progress.update(task, description=step, completed=share))
+    if report is not None:
+        check_report(report)
+    with tempfile.TemporaryDirectory(prefix="splitnet-export-") as folder:
+        options = PartitionOptions(
+            model=open_source(model, workdir=Path(folder)),
+            output=output,
+            site=load_site(deployment) if deployment is not None else default_site(),
+            name=name,
+            version=version,
+            calibration=calibration,
+            objective=objective,
+            codec=codec,
+            coding=coding,
+            bottleneck=bottleneck,
+            max_accuracy_drop=max_accuracy_drop,
+            keep_on_device=tuple(keep_on_device or ()),
+            use_exits=exits == "auto",
+            cuts=tuple(tuple(tensor.strip() for tensor in tensors.split(",")) for tensors in cut or ()),
+            place=place,
+            plans=plans,
+            profiles=dict(_profile(text) for text in profile or ()),
+            axis_sizes=dict(_axis_size(text) for text in dim or ()),
+            epsilon=epsilon,
+            seed=seed,
+        )
+        with _progress() as progress:
+            task = progress.add_task("start", total=1.0)
+            result = run(options, lambda step, share: progress.update(task, description=step, completed=share))
+        if report is not None:
+            save_report(result, report)
     if json_output:
         print_json(result.to_json())
     else:
-        _print(result, compared=place == "auto" and not cut)
+        print_result(result, compared=place == "auto" and not cut)
 
 
 def _progress() -> Progress:
@@ -116,36 +167,9 @@ def _axis_size(text: str) -> tuple[str, int]:
     return axis, int(size)
 
 
-def _print(result: "PartitionResult", *, compared: bool) -> None:
-    console = Console(highlight=False)
-    table = Table("choice", "predicted ms", "bytes a sample")
-    table.add_row(
-        "[bold]chosen", f"[bold]{result.placement.predicted_ms:.2f}", f"{sum(result.placement.bytes):,.0f}"
-    )
-    for choice in result.alternatives:
-        table.add_row(choice.name, f"{choice.predicted_ms:.2f}", f"{choice.bytes:,.0f}")
-    console.print(table)
-    stages = "  ".join(f"{name} {ms:.2f}" for name, ms in result.placement.stages)
-    console.print(f"expected time of a sample, ms: {stages}")
-    for tensors, (_, codec) in zip(result.cuts, result.placement.wires, strict=True):
-        console.print(f"wire: {', '.join(tensors)} as {codec}")
-    if result.given_up:
-        console.print(f"codecs that change too many answers: {', '.join(result.given_up)}")
-    if result.changes_answers:
-        console.print("[yellow]the codec changes the answers: see agreement and differences below[/]")
-    if compared and not result.is_split:
-        console.print("[yellow]not splitting is faster on this site: the package holds one segment[/]")
-    if not result.device_answers_alone:
-        console.print("[yellow]without the tiers above this device cannot answer: it has no exit[/]")
-    if result.exit_shares == "recorded":
-        console.print("who leaves early is taken from the model's metadata: give --calibration to measure it")
-    checked = result.package.manifest.verification
-    console.print(
-        f"verified: {checked.level}, max abs {checked.max_abs:.3g}, max rel {checked.max_rel:.3g}, "
-        f"{checked.samples} samples" + _agreement(checked.agreement)
-    )
-    console.print(f"wrote {result.package.path}", soft_wrap=True)
-
-
-def _agreement(share: float | None) -> str:
-    return "" if share is None else f", {share:.2%} of predicted classes agree"
+def _profile(text: str) -> tuple[Tier, Path]:
+    tier, equals, path = text.partition("=")
+    for known in TIERS:
+        if equals and path and tier == known:
+            return known, Path(path)
+    raise InvalidArgumentError(f"--profile {text!r}: expected TIER=FILE, such as device=profile.json")

@@ -4,7 +4,7 @@ import ctypes
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,10 +16,10 @@ from rich.table import Table
 
 from splitnet.cli.console import print_json, start_logging
 from splitnet.errors import InvalidArgumentError, NotFoundError
+from splitnet.tiers import TIERS
 
 if TYPE_CHECKING:
-    from splitnet.plan.solve_table import TableAnswer
-    from splitnet.plan.table import CostTable
+    from splitnet.plan import CostTable, Placement, Solution
 
 _UNITS = {"latency": "ms", "throughput": "ms", "energy": "mJ", "bytes": "bytes"}
 
@@ -39,8 +39,7 @@ def plan(
     """Find the best placement of a graph from a table of costs, without a model."""
     start_logging(verbose=False)
     try:
-        from splitnet.plan.solve_table import solve_table
-        from splitnet.plan.table import from_json
+        from splitnet.plan import from_json, solve, unsplit
     except ModuleNotFoundError as err:
         raise InvalidArgumentError(
             f"`splitnet plan` needs {err.name}: install SplitNet with the extra, splitnet[partition]"
@@ -48,13 +47,14 @@ def plan(
     try:
         table = from_json(_read(problem))
         with _prints_to_stderr():
-            answer = solve_table(table, time_limit_s=time_limit)
+            solution = solve(table, time_limit_s=time_limit)
     except InvalidArgumentError as err:
         raise InvalidArgumentError(f"{problem}: {err}") from err
+    whole = unsplit(table)
     if json_output:
-        print_json(answer.to_json())
+        print_json(_to_json(solution, whole))
     else:
-        _print(table, answer)
+        _print(table, solution, whole)
 
 
 @contextmanager
@@ -90,21 +90,61 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
-def _print(table: "CostTable", answer: "TableAnswer") -> None:
-    console, unit = Console(highlight=False), _UNITS[table.objective]
-    placed = Table("tier", "nodes", "which", title="placement")
-    for tier in answer.unsplit:
-        names = [name for name, where in answer.tier_of.items() if where == tier]
-        placed.add_row(tier, str(len(names)), escape(_shortened(names)))
+def _to_json(solution: "Solution", whole: Mapping[str, "Placement"]) -> dict[str, Any]:
+    """The object of docs/plan.md."""
+    placement = solution.placement
+    return {
+        "tier_of": dict(placement.tier_of),
+        "exits": list(placement.exits),
+        "codecs": [dict(sent) for sent in placement.codecs],
+        "value": placement.value,
+        "bound": solution.bound,
+        "gap": solution.gap,
+        "method": solution.method,
+        "latency_ms": placement.latency_ms,
+        "stages": dict(placement.stages),
+        "bytes": list(placement.bytes),
+        "unsplit": {tier: whole[f"all-{tier}"].value if f"all-{tier}" in whole else None for tier in TIERS},
+    }
+
+
+def _print(table: "CostTable", solution: "Solution", whole: Mapping[str, "Placement"]) -> None:
+    console, unit, placement = Console(highlight=False), _UNITS[table.objective], solution.placement
+    console.print(_placed(placement))
+    if placement.codecs:
+        console.print(_sent(placement))
     costs = Table("choice", unit, title=f"plan, for {table.objective}")
-    costs.add_row("[bold]this placement", f"[bold]{answer.value:,.6g}")
-    for tier, value in answer.unsplit.items():
-        costs.add_row(f"all-{tier}", "not allowed" if value is None else f"{value:,.6g}")
-    console.print(placed)
+    costs.add_row("[bold]this placement", f"[bold]{placement.value:,.6g}")
+    for name in (f"all-{tier}" for tier in TIERS):
+        costs.add_row(name, f"{whole[name].value:,.6g}" if name in whole else "not allowed")
     console.print(costs)
     console.print(
-        f"proved by {answer.method}: nothing costs less than {answer.bound:,.6g} {unit}, gap {answer.gap:.2g}"
+        f"proved by {solution.method}: nothing costs less than {solution.bound:,.6g} {unit}, "
+        f"gap {solution.gap:.2g}"
     )
+
+
+def _placed(placement: "Placement") -> Table:
+    """What runs where, and how long it is expected to take."""
+    stages, exits = dict(placement.stages), dict(zip(TIERS, placement.exits, strict=False))
+    rows = Table("tier", "ms", "nodes", "which", "exit", title="placement")
+    for tier in TIERS:
+        names = [name for name, where in placement.tier_of.items() if where == tier]
+        spent = [ms for stage, ms in stages.items() if stage in (tier, f"{tier} exit")]
+        shown = f"{sum(spent):,.6g}" if spent else ""
+        rows.add_row(tier, shown, str(len(names)), escape(_shortened(names)), escape(exits.get(tier) or ""))
+    return rows
+
+
+def _sent(placement: "Placement") -> Table:
+    """What crosses each link upwards, and how."""
+    stages = dict(placement.stages)
+    rows = Table("link", "ms", "bytes up", "which", title="sent")
+    for below, above, sent, nbytes in zip(TIERS, TIERS[1:], placement.codecs, placement.bytes, strict=False):
+        names = [name if codec == "none" else f"{name} ({codec})" for name, codec in sent.items()]
+        link = f"{below}-{above}"
+        rows.add_row(link, f"{stages[link]:,.6g}", f"{nbytes:,.6g}", escape(_shortened(names)))
+    return rows
 
 
 def _shortened(names: list[str]) -> str:

@@ -1,68 +1,78 @@
-"""Choosing the placement: the planner's best, or what was asked for by hand."""
+"""Choosing a placement: the planner's optimum, or what was asked for by hand."""
 
-import itertools
 from collections.abc import Sequence
 
 from splitnet.errors import ModelError
-from splitnet.partition.options import Place
-from splitnet.plan import Placement, Problem, best_split, evaluate, solve, unsplit
+from splitnet.graph import Cut
+from splitnet.partition.analysis import Analysis
+from splitnet.partition.options import PartitionOptions
+from splitnet.plan import CostTable, Placement, Solution, best_split, evaluate, order_through, solve, unsplit
+from splitnet.tiers import TIERS, Tier
 
 
-def choose(problem: Problem, place: Place) -> Placement:
-    """Return the best placement among those that `place` admits.
-
-    Raises:
-        ModelError: there is none: the input, or no cut at all, can be sent.
-    """
-    if place == "auto":
-        return solve(problem)
-    if place == "split":
-        split = best_split(problem)
-        if split is None:
-            raise ModelError(
-                "this model cannot be split: it has no cut whose tensors can be sent; "
-                "use --place auto, or one of all-device, all-edge, all-cloud"
-            )
-        return split
-    choices = unsplit(problem)
-    if place not in choices:
-        raise ModelError(f"{place} is not possible: the model's input cannot be sent; use --place all-device")
-    return choices[place]
-
-
-def choose_at_cuts(problem: Problem, cut_tensors: Sequence[Sequence[str]]) -> Placement:
-    """Return the best placement that cuts exactly at the problem's inner positions.
-
-    The device computes up to the first, the edge up to the second (or to the end), and each attaches the
-    deepest exit that its segment reaches.
-
-    Args:
-        problem: over the positions input, cut by hand (one or two), whole.
-        cut_tensors: the tensors of the inner cuts, for errors.
+def choose(table: CostTable, analysis: Analysis, options: PartitionOptions) -> Solution:
+    """Return the placement that `options` asks for, with the bound that no placement beats.
 
     Raises:
-        ModelError: a tensor of a cut cannot be sent.
+        ModelError: what was asked for is not possible.
+        InvalidArgumentError: no placement is allowed (memory, `keep_on_device`).
     """
-    last = len(cut_tensors)
-    for position, tensors in enumerate(cut_tensors, start=1):
-        if not problem.wires[position]:
+    best = solve(table)
+    if options.cuts:
+        return _beside(best, _at_cuts(table, analysis))
+    if options.place == "auto":
+        return best
+    if options.place == "split":
+        return _beside(best, _split(table, best.placement))
+    choices = unsplit(table)
+    if options.place not in choices:
+        raise ModelError(
+            f"{options.place} is not possible: the model's input cannot be sent, or that machine cannot hold the "
+            "model or what must stay on the device; use --place auto"
+        )
+    return _beside(best, choices[options.place])
+
+
+def _beside(best: Solution, placement: Placement) -> Solution:
+    """The placement with what is proved of the optimum."""
+    gap = (placement.value - best.bound) / placement.value if placement.value else 0.0
+    return Solution(placement, best.bound, gap, best.method)
+
+
+def _split(table: CostTable, best: Placement) -> Placement:
+    split = best_split(table, order_through(table, best))
+    if split is None:
+        raise ModelError(
+            "this model cannot be split: it has no cut whose tensors can be sent; "
+            "use --place auto, or one of all-device, all-edge, all-cloud"
+        )
+    return split
+
+
+def _at_cuts(table: CostTable, analysis: Analysis) -> Placement:
+    """The device computes up to the first cut, the edge up to the second, or to the end."""
+    cuts = analysis.hand_cuts
+    ways = {tensor.id: tensor.codecs for tensor in table.tensors}
+    for cut in cuts:
+        if not all(ways.get(name) for name in cut.tensors):
             raise ModelError(
-                f"the cut {list(tensors)} cannot be sent as asked: a tensor has no batch axis of its own or an "
-                "unsupported element type, or the codec needs --calibration"
+                f"the cut {list(cut.tensors)} cannot be sent as asked: a tensor has no batch axis of its own or "
+                "an unsupported element type, or the codec needs --calibration"
             )
-    exits: list[int | None] = []
-    for position in range(1, last + 1):
-        taken = [index for index in exits if index is not None]
-        reached = [
-            index
-            for index, point in enumerate(problem.exits)
-            if point.position <= position
-            and all(point.position > problem.exits[lower].position for lower in taken)
-        ]
-        exits.append(reached[-1] if reached else None)
-    choices = itertools.product(*(problem.wires[position] for position in range(1, last + 1)))
-    placements = [
-        evaluate(problem, last, tuple((p, wire.codec) for p, wire in enumerate(wires, start=1)), tuple(exits))
-        for wires in choices
-    ]
-    return min(placements, key=lambda placement: placement.predicted_ms)
+    return evaluate(table, _tiers(analysis, cuts), _deepest_exits(table, cuts))
+
+
+def _tiers(analysis: Analysis, cuts: Sequence[Cut]) -> dict[str, Tier]:
+    return {name: TIERS[sum(name not in cut.nodes for cut in cuts)] for name in analysis.flow.nodes}
+
+
+def _deepest_exits(table: CostTable, cuts: Sequence[Cut]) -> tuple[str | None, str | None]:
+    """The deepest exit that each tier below the last reaches, beyond those of the tiers below it."""
+    producers = {tensor.id: tensor.producer for tensor in table.tensors}
+    chosen: list[str | None] = [None, None]
+    taken = 0
+    for tier, cut in enumerate(cuts):
+        for index, entry in enumerate(table.exits[taken:], start=taken):
+            if all(producers[name] is None or producers[name] in cut.nodes for name in entry.reads):
+                chosen[tier], taken = entry.id, index + 1
+    return chosen[0], chosen[1]

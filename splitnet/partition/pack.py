@@ -1,16 +1,16 @@
-"""From built segments to a package on disk."""
+"""From built plans to a package on disk."""
 
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from splitnet.codec import TensorCodec
-from splitnet.cost import median_ms
-from splitnet.onnx_session import OnnxSession
+from splitnet.graph import WEIGHTS_FOLDER, WeightsFile, WeightStore, model_bytes, weight_bytes
 from splitnet.package import (
     FORMAT_VERSION,
     Alternative,
+    Content,
     ExitEntry,
     Manifest,
     ModelEntry,
@@ -18,74 +18,120 @@ from splitnet.package import (
     PlanEntry,
     SegmentEntry,
     TensorEntry,
-    VerificationEntry,
+    WeightsEntry,
     WireEntry,
     WireTensor,
     write_package,
 )
 from splitnet.partition.analysis import Analysis
-from splitnet.partition.costs import Costs
+from splitnet.partition.bandwidths import PlanFrom
 from splitnet.partition.options import PartitionOptions
-from splitnet.partition.segments import BuiltPlan, BuiltSegment
-from splitnet.plan import Placement, Problem
-from splitnet.tensors import Tensors
+from splitnet.partition.segments import BuiltSegment, SentTensor
+from splitnet.partition.table import Costs
 from splitnet.tiers import TIERS
 
-# Each segment is timed for so long; the figure is a record, nothing is decided by it.
-_TIMING_S = 0.2
+#: Models with more weights than this are packed with their weights in files of their own, as are several plans.
+INLINE_BYTES = 256 * 2**20
 
 
 def pack(
     options: PartitionOptions,
     analysis: Analysis,
     costs: Costs,
-    placement: Placement,
-    plan: BuiltPlan,
-    verification: VerificationEntry,
+    plans: Sequence[PlanFrom],
     alternatives: Sequence[Alternative],
 ) -> Package:
     """Write the package.
 
+    Args:
+        options: the job.
+        analysis: the model.
+        costs: that the plans were made with.
+        plans: the first is the default.
+        alternatives: what was considered beside the first.
+
     Raises:
         PackageError: the output is in the way of something else, or the disk refuses.
     """
-    measured = _measure(analysis, plan)
-    predicted = predicted_ms(costs.problem, placement)
-    segments = tuple(
-        _segment_entry(segment, predicted[segment.tier], measured[segment.tier]) for segment in plan.segments
+    linked = len(plans) > 1 or weight_bytes(analysis.model) > INLINE_BYTES
+    shelf = _Shelf(costs, WeightStore() if linked else None)
+    entries = tuple(
+        _plan_entry(shelf, plan, number, options, () if number > 1 else tuple(alternatives))
+        for number, plan in enumerate(plans, start=1)
     )
-    wires = tuple(_wire_entry(index, wire) for index, wire in enumerate(plan.wires))
     manifest = Manifest(
         format_version=FORMAT_VERSION,
         model=_model_entry(options, analysis),
-        segments=segments,
-        exits=tuple(_exit_entry(segment) for segment in plan.segments if segment.exit is not None),
-        plans=(
-            PlanEntry(
-                id=_plan_id(segments, wires),
-                segments=tuple(segment.id for segment in segments),
-                wires=wires,
-                objective="latency",
-                value=placement.predicted_ms,
-                bound=placement.predicted_ms,
-                alternatives=tuple(alternatives),
-            ),
-        ),
-        verification=verification,
+        segments=tuple(shelf.segments.values()),
+        exits=tuple(shelf.exits),
+        plans=entries,
     )
-    files = {entry.file: segment.content for entry, segment in zip(segments, plan.segments, strict=True)}
-    return write_package(options.output, manifest, files)
+    return write_package(options.output, manifest, shelf.files)
 
 
-def predicted_ms(problem: Problem, placement: Placement) -> dict[str, float]:
-    """Return the profile's time of each tier's segment on this machine, its exit's head included, ms."""
-    starts = [0, *(position for position, _ in placement.wires)]
-    heads = [*placement.exits, None]
-    predicted = {}
-    for tier, start, depth, head in zip(TIERS, starts, placement.depths, heads, strict=False):
-        head_ms = problem.exits[head].cost_ms if head is not None else 0.0
-        predicted[str(tier)] = sum(problem.cost_ms[start:depth]) + head_ms
-    return predicted
+@dataclass(slots=True)
+class _Shelf:
+    """The segments of all plans: one that several plans hold stands once."""
+
+    costs: Costs
+    store: WeightStore | None
+    segments: dict[str, SegmentEntry] = field(default_factory=dict)
+    exits: list[ExitEntry] = field(default_factory=list)
+    files: dict[str, Content] = field(default_factory=dict)
+
+    def place(self, segment: BuiltSegment, number: int, measured_ms: float | None) -> SegmentEntry:
+        """Return the entry of a segment of the plan `number`, new or already there."""
+        content, weights = (
+            (model_bytes(segment.model), ()) if self.store is None else self.store.split(segment.model)
+        )
+        digest = hashlib.sha256(content).hexdigest()
+        for entry in self.segments.values():
+            if (entry.sha256, entry.tier) == (digest, segment.tier):
+                return entry
+        name = segment.tier if number == 1 else f"{segment.tier}-{number}"
+        entry = _segment_entry(segment, name, content, weights, self._predicted_ms(segment), measured_ms)
+        self.segments[name] = entry
+        self.files[entry.file] = content
+        self.files |= {_weights_path(file): file.parts for file in weights}
+        if segment.exit is not None:
+            self.exits.append(_exit_entry(segment, name))
+        return entry
+
+    def _predicted_ms(self, segment: BuiltSegment) -> float:
+        """The profile's time of the segment's nodes, an exit's head included, on the machine that profiled."""
+        node_ms = self.costs.times.profile.node_ms
+        return sum(node_ms.get(name, 0.0) for name in segment.nodes)
+
+
+def _plan_entry(
+    shelf: _Shelf, plan: PlanFrom, number: int, options: PartitionOptions, alternatives: tuple[Alternative, ...]
+) -> PlanEntry:
+    found = plan.found
+    measured = found.measured
+    segments = [
+        shelf.place(segment, number, measured.segment_ms[segment.tier] if measured is not None else None)
+        for segment in found.plan.segments
+    ]
+    wires = tuple(_wire_entry(index, wire, shelf.costs) for index, wire in enumerate(found.plan.wires))
+    placement = found.solution.placement
+    return PlanEntry(
+        id=_plan_id(
+            segments, wires, [entry for entry in shelf.exits if entry.segment in {one.id for one in segments}]
+        ),
+        segments=tuple(entry.id for entry in segments),
+        wires=wires,
+        objective=options.objective,
+        value=placement.value,
+        bound=found.solution.bound,
+        gap=found.solution.gap,
+        method=found.solution.method,
+        predicted_ms=placement.latency_ms,
+        measured_ms=measured.latency_ms if measured is not None else None,
+        energy_mj=placement.energy_mj,
+        bandwidth_from_bps=plan.bandwidth_from_bps,
+        alternatives=alternatives,
+        verification=found.verification,
+    )
 
 
 def _model_entry(options: PartitionOptions, analysis: Analysis) -> ModelEntry:
@@ -110,13 +156,24 @@ def _file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _segment_entry(segment: BuiltSegment, predicted_ms: float, measured_ms: float) -> SegmentEntry:
+def _segment_entry(
+    segment: BuiltSegment,
+    name: str,
+    content: bytes,
+    weights: Sequence[WeightsFile],
+    predicted_ms: float,
+    measured_ms: float | None,
+) -> SegmentEntry:
     return SegmentEntry(
-        id=segment.tier,
+        id=name,
         tier=segment.tier,
-        file=f"segments/{segment.tier}.onnx",
-        sha256=hashlib.sha256(segment.content).hexdigest(),
-        size_bytes=len(segment.content),
+        file=f"segments/{name}.onnx",
+        sha256=hashlib.sha256(content).hexdigest(),
+        size_bytes=len(content),
+        weights=tuple(
+            WeightsEntry(file=_weights_path(file), sha256=file.sha256, size_bytes=file.size_bytes)
+            for file in weights
+        ),
         inputs=tuple(TensorEntry.from_spec(spec) for spec in segment.inputs),
         outputs=tuple(TensorEntry.from_spec(spec) for spec in segment.outputs),
         opset_domains=segment.opset_domains,
@@ -126,12 +183,16 @@ def _segment_entry(segment: BuiltSegment, predicted_ms: float, measured_ms: floa
     )
 
 
-def _exit_entry(segment: BuiltSegment) -> ExitEntry:
+def _weights_path(file: WeightsFile) -> str:
+    return f"segments/{WEIGHTS_FOLDER}/{file.name}"
+
+
+def _exit_entry(segment: BuiltSegment, name: str) -> ExitEntry:
     head = segment.exit
     assert head is not None
     assert head.threshold is not None
     return ExitEntry(
-        segment=segment.tier,
+        segment=name,
         outputs=head.outputs,
         confidence=head.confidence,
         threshold=head.threshold,
@@ -139,34 +200,38 @@ def _exit_entry(segment: BuiltSegment) -> ExitEntry:
     )
 
 
-def _wire_entry(index: int, wire: Sequence[TensorCodec]) -> WireEntry:
+def _wire_entry(index: int, wire: Sequence[SentTensor], costs: Costs) -> WireEntry:
     return WireEntry(
         from_tier=TIERS[index],
         to_tier=TIERS[index + 1],
         tensors=tuple(
             WireTensor(
-                **TensorEntry.from_spec(codec.wire).model_dump(),
-                codec=codec.name,
-                batch_axis=codec.wire.batch_axis,
-                bytes_per_sample=codec.wire.sample_nbytes,
+                **TensorEntry.from_spec(spec).model_dump(),
+                source=one.codec.tensor.name,
+                codec=one.codec.name,
+                coding=one.coding,
+                batch_axis=spec.batch_axis,
+                bytes_per_sample=spec.sample_nbytes,
+                coded_bytes_per_sample=_coded_nbytes(one, costs),
             )
-            for codec in wire
+            for one in wire
+            for spec in one.codec.wires
         ),
     )
 
 
-def _plan_id(segments: Sequence[SegmentEntry], wires: Sequence[WireEntry]) -> str:
-    """Name a plan by what it runs and sends, so that tiers with different deployments notice."""
-    content = [[segment.id, segment.sha256] for segment in segments], [wire.model_dump() for wire in wires]
+def _coded_nbytes(sent: SentTensor, costs: Costs) -> float | None:
+    """The measured mean of a coded tensor; codings are only offered to codecs of one wire tensor."""
+    if sent.coding == "none":
+        return None
+    return costs.nbytes(sent.codec.tensor.name, sent.way.name)
+
+
+def _plan_id(segments: Sequence[SegmentEntry], wires: Sequence[WireEntry], exits: Sequence[ExitEntry]) -> str:
+    """Name a plan by what it runs, sends and answers early, so that tiers with different deployments notice."""
+    content = [
+        [[segment.id, segment.sha256] for segment in segments],
+        [wire.model_dump() for wire in wires],
+        [entry.model_dump() for entry in exits],
+    ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _measure(analysis: Analysis, plan: BuiltPlan) -> dict[str, float]:
-    """Time each segment on this machine, on what the segments below it make of one sample."""
-    values: Tensors = dict(analysis.samples.take([0]))
-    measured: dict[str, float] = {}
-    for segment in plan.segments:
-        session = OnnxSession(segment.content, name=f"segment {segment.tier!r}")
-        measured[segment.tier] = median_ms(session, values, _TIMING_S)
-        values |= session.run(values)
-    return measured

@@ -1,16 +1,18 @@
 """Cutting: each tier's ONNX segment, with its exit at the end and the codecs' nodes at its boundaries."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
-from splitnet.codec import CodecName, TensorCodec, append_encoder, prepend_decoder
-from splitnet.graph import extract_segment, model_bytes
+from splitnet.codec import TensorCodec, append_encoder, codec_for, prepend_decoder
+from splitnet.codec_names import CodingName
+from splitnet.graph import extract_segment
 from splitnet.partition.analysis import Analysis
-from splitnet.partition.costs import Costs, wire_codecs
 from splitnet.partition.exit_metadata import ExitDescription
+from splitnet.partition.seen import Seen
+from splitnet.partition.ways import Way
 from splitnet.plan import Placement
 from splitnet.tensors import TensorSpec
 from splitnet.tiers import TIERS, Tier
@@ -22,21 +24,36 @@ class BuiltSegment:
 
     Attributes:
         tier: where it runs.
-        content: the ONNX file.
+        model: its graph; weights are shared with the whole model's.
         inputs: what it takes.
         outputs: what it makes: wires, exit answers, the model's own answers.
         exit: the exit attached at its end, if any.
+        nodes: names of the model's nodes in it, without those of codecs.
         opset_domains: opset version by domain.
         param_bytes: bytes of its weights.
     """
 
     tier: Tier
-    content: bytes
+    model: ir.Model
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     exit: ExitDescription | None
+    nodes: tuple[str, ...]
     opset_domains: dict[str, int]
     param_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class SentTensor:
+    """A boundary tensor on a wire: its codec in the segments, and the coding outside them."""
+
+    codec: TensorCodec
+    coding: CodingName
+
+    @property
+    def way(self) -> Way:
+        """Both, as the planner names them; the codec is "none" where the one asked for does not apply."""
+        return Way(self.codec.name, self.coding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,44 +61,70 @@ class BuiltPlan:
     """All segments of a placement and the wires between its tiers.
 
     Attributes:
+        placement: what was built.
         segments: in order of tiers; a tier that only relays has none.
         wires: for each link used, how every boundary tensor is sent.
     """
 
+    placement: Placement
     segments: tuple[BuiltSegment, ...]
-    wires: tuple[tuple[TensorCodec, ...], ...]
+    wires: tuple[tuple[SentTensor, ...], ...]
 
     def segment_of(self, tier: Tier) -> BuiltSegment | None:
         """The segment that runs at `tier`, if any."""
         return next((segment for segment in self.segments if segment.tier == tier), None)
 
+    @property
+    def sent(self) -> tuple[tuple[tuple[str, str], ...], ...]:
+        """For each link used, every tensor and the name of the way it is sent."""
+        return tuple(tuple((one.codec.tensor.name, one.way.name) for one in wire) for wire in self.wires)
 
-def build(analysis: Analysis, costs: Costs, placement: Placement) -> BuiltPlan:
-    """Cut the model as `placement` says."""
-    wires = tuple(wire_codecs(analysis, position, _codec(codec), costs) for position, codec in placement.wires)
+    @property
+    def lossy(self) -> tuple[tuple[str, str], ...]:
+        """What may change answers: (tensor, way to send it), each once."""
+        sent = dict.fromkeys((one.codec.tensor.name, one.way) for wire in self.wires for one in wire)
+        return tuple((tensor, way.name) for tensor, way in sent if way.loss is not None)
+
+
+def build(analysis: Analysis, placement: Placement, seen: Seen) -> BuiltPlan:
+    """Cut the model as `placement` says.
+
+    Args:
+        analysis: the model.
+        placement: which tier runs what, and how tensors are sent.
+        seen: what the codecs need to know of the tensors' values.
+    """
+    wires = tuple(_wire(analysis, ways, seen) for ways in placement.codecs)
     segments = []
     for index in range(placement.last + 1):
         segment = _segment(analysis, placement, wires, index)
         if segment is not None:
             segments.append(segment)
-    return BuiltPlan(tuple(segments), wires)
+    return BuiltPlan(placement, tuple(segments), wires)
 
 
-def _codec(name: str) -> CodecName:
-    assert name in ("none", "f16", "u8"), name
-    return name  # type: ignore[return-value]  # just checked
+def _wire(analysis: Analysis, ways: Mapping[str, str], seen: Seen) -> tuple[SentTensor, ...]:
+    sent = []
+    for tensor, name in ways.items():
+        way = Way.named(name)
+        codec = codec_for(
+            way.codec, analysis.specs[tensor], seen.statistics.get(tensor), seen.bottlenecks.get(tensor)
+        )
+        sent.append(SentTensor(codec, way.coding))
+    return tuple(sent)
 
 
 def _segment(
-    analysis: Analysis, placement: Placement, wires: Sequence[tuple[TensorCodec, ...]], index: int
+    analysis: Analysis, placement: Placement, wires: Sequence[tuple[SentTensor, ...]], index: int
 ) -> BuiltSegment | None:
     """Cut the segment of tier `index`; None where it would compute nothing."""
-    incoming = wires[index - 1] if index else tuple(TensorCodec("none", spec) for spec in analysis.inputs)
-    outgoing = wires[index] if index < placement.last else ()
-    arriving = {codec.wire.name for codec in incoming}
-    sending = [codec for codec in outgoing if codec.wire.name not in arriving]
-    chosen = placement.exits[index] if index < placement.last else None
-    head = analysis.exits.heads[chosen] if chosen is not None else None
+    incoming = (
+        [one.codec for one in wires[index - 1]] if index else [TensorCodec("none", s) for s in analysis.inputs]
+    )
+    outgoing = [one.codec for one in wires[index]] if index < placement.last else []
+    arriving = {spec.name for codec in incoming for spec in codec.wires}
+    sending = [codec for codec in outgoing if not arriving.issuperset(spec.name for spec in codec.wires)]
+    head = _head(analysis, placement, index)
     answers = _answers(analysis, placement, index)
     wanted = dict.fromkeys([codec.tensor.name for codec in sending])
     kept = dict.fromkeys([*(head.tensors if head is not None else ()), *answers])
@@ -93,21 +136,42 @@ def _segment(
         _drop_outputs(model, {codec.tensor.name for codec in sending} - kept.keys())
     else:
         model = _empty(analysis.model, taken)
+    nodes = tuple(node.name for node in model.graph if node.name is not None)
     for codec in sending:
         append_encoder(model, codec)
     for codec in incoming:
         prepend_decoder(model, codec)
     _sort_weights(model)
-    outputs = tuple(analysis.specs[name] for name in kept) + tuple(codec.wire for codec in sending)
     return BuiltSegment(
-        TIERS[index],
-        model_bytes(model),
-        tuple(codec.wire for codec in incoming),
-        outputs,
-        head,
-        dict(model.opset_imports),
-        _param_bytes(model),
+        tier=TIERS[index],
+        model=model,
+        inputs=tuple(spec for codec in incoming for spec in codec.wires),
+        outputs=(
+            *(analysis.specs[name] for name in kept),
+            *(spec for codec in sending for spec in codec.wires),
+        ),
+        exit=head,
+        nodes=nodes,
+        opset_domains=dict(model.opset_imports),
+        param_bytes=_param_bytes(model),
     )
+
+
+def _head(analysis: Analysis, placement: Placement, index: int) -> ExitDescription | None:
+    """The exit attached at tier `index`; the last tier has none."""
+    chosen = placement.exits[index] if index < placement.last else None
+    return next((head for head in analysis.exits.heads if head.confidence == chosen), None)
+
+
+def _answers(analysis: Analysis, placement: Placement, index: int) -> list[str]:
+    """The model's own outputs that tier `index` makes for good."""
+    producers = {tensor.name: tensor.producer for tensor in analysis.flow.tensors if tensor.is_output}
+    tier_of = placement.tier_of
+    return [
+        name
+        for name in analysis.output_names
+        if (producer := producers.get(name)) is not None and tier_of[producer] == TIERS[index]
+    ]
 
 
 def _empty(source: ir.Model, taken: Sequence[TensorSpec]) -> ir.Model:
@@ -122,25 +186,6 @@ def _empty(source: ir.Model, taken: Sequence[TensorSpec]) -> ir.Model:
     ]
     graph = ir.Graph(inputs, [], nodes=[], opset_imports={"": source.opset_imports[""]}, name="relay")
     return ir.Model(graph, ir_version=source.ir_version)
-
-
-def _answers(analysis: Analysis, placement: Placement, index: int) -> list[str]:
-    """The model's own outputs that tier `index` makes for good: all that are left at the last tier."""
-    cuts = analysis.cuts
-    start = placement.wires[index - 1][0] if index else 0
-    end = placement.wires[index][0] if index < placement.last else len(cuts) - 1
-    producers = {name: value.producer() for name, value in _outputs(analysis.model).items()}
-    answers = []
-    for name in analysis.output_names:
-        producer = producers[name]
-        node = producer.name if producer is not None else None
-        if node in cuts[end].nodes and node not in cuts[start].nodes:
-            answers.append(name)
-    return answers
-
-
-def _outputs(model: ir.Model) -> dict[str, ir.Value]:
-    return {value.name: value for value in model.graph.outputs if value.name is not None}
 
 
 def _drop_outputs(model: ir.Model, names: set[str]) -> None:

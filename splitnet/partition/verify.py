@@ -1,150 +1,197 @@
 """Verification: the segments, run one after the other, held against the whole model."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
 
+from splitnet.coding import decode, encode
 from splitnet.errors import ModelError
-from splitnet.graph import model_bytes
-from splitnet.onnx_session import OnnxSession
+from splitnet.onnx_session import Optimisation
 from splitnet.package import VerificationEntry
 from splitnet.partition.analysis import Analysis
-from splitnet.partition.segments import BuiltPlan
+from splitnet.partition.differences import Differences, predicts_classes
+from splitnet.partition.runner import ModelRunner
+from splitnet.partition.segments import BuiltPlan, SentTensor
 from splitnet.tensors import Array, Tensors, take_samples
-from splitnet.tiers import TIERS
+from splitnet.tiers import TIERS, Tier
 
 #: Batch sizes that are compared; after the last, every other sample is taken out before each wire as well.
 _BATCHES = (1, 3)
-#: Samples on which the codecs' effect is measured.
-_CODEC_SAMPLES = 256
-_CODEC_BATCH = 32
-# Relative to outputs that are all zero, any difference is large, but finite.
-_TINY = 1e-30
-_HUGE = float(np.finfo(np.float64).max)
+_COMPACTED = 5
+#: Samples on which the effect of codecs and the accuracy are measured, in batches; fewer of a model in pieces.
+_SAMPLES = 256
+_SAMPLES_IN_PIECES = 32
+_BATCH = 32
+_BATCH_IN_PIECES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One comparison.
+
+    Attributes:
+        which: the samples.
+        compact: whether every other one is taken out before each wire.
+        scored: whether predictions are held against labels.
+    """
+
+    which: range
+    compact: bool = False
+    scored: bool = False
 
 
 @dataclass(slots=True)
-class _Worst:
-    """The largest differences seen so far, and how often the predicted classes agreed."""
+class _Flow:
+    """A case on its way up through the tiers.
 
-    equal: bool = True
-    max_abs: float = 0.0
-    max_rel: float = 0.0
-    samples: int = 0
-    classified: int = 0
-    agreeing: int = 0
+    Attributes:
+        values: what is at hand at this height.
+        kept: which of the case's samples are left.
+        made: the outputs so far, each with the samples that were left when it was made.
+    """
 
-    def add(self, expected: Tensors, actual: Tensors, count: int) -> None:
-        """Compare the outputs of `count` samples by name."""
-        for name, want in expected.items():
-            got = actual[name]
-            if want.ndim == 2 and want.shape[0] == count:
-                self.classified += count
-                self.agreeing += int((want.argmax(axis=1) == got.argmax(axis=1)).sum())
-            if not _bit_equal(want, got):
-                self.equal = False
-                self._widen(want, got)
+    values: Tensors
+    kept: NDArray[np.intp]
+    made: dict[str, tuple[NDArray[np.intp], Array]] = field(default_factory=dict)
 
-    def _widen(self, want: Array, got: Array) -> None:
-        wide, other = want.astype(np.float64), got.astype(np.float64)
-        with np.errstate(invalid="ignore"):
-            difference = np.abs(wide - other)
-        # Infinity or NaN on one side only differs by more than any number: by the largest that JSON can hold.
-        both = (np.isnan(wide) & np.isnan(other)) | (wide == other)
-        difference = np.where(both, 0.0, np.where(np.isfinite(difference), difference, _HUGE))
-        finite = np.abs(wide[np.isfinite(wide)])
-        scale = max(float(finite.max()) if finite.size else 0.0, _TINY)
-        largest = float(difference.max())
-        self.max_abs = max(self.max_abs, largest)
-        self.max_rel = max(self.max_rel, min(largest / scale, _HUGE))
+    def take(self, made: Tensors) -> None:
+        self.values = self.values | made
+        self.made |= {name: (self.kept, array) for name, array in made.items()}
 
-    @property
-    def agreement(self) -> float | None:
-        """Share of predicted classes that agree; None where no output is of shape [batch, classes]."""
-        return self.agreeing / self.classified if self.classified else None
+    def send(self, wire: Sequence[SentTensor], *, compact: bool) -> None:
+        """Go over a wire, through its codings; with `compact` with every other sample alone."""
+        half = np.arange(0, self.kept.size, 2 if compact else 1)
+        self.values = {
+            spec.name: _coded(one, take_samples(spec, self.values[spec.name], half))
+            for one in wire
+            for spec in one.codec.wires
+        }
+        self.kept = self.kept[half]
 
 
-def _bit_equal(want: Array, got: Array) -> bool:
-    """Whether two arrays agree in type, shape and every bit; any NaN equals any other."""
-    if want.dtype != got.dtype or want.shape != got.shape:
-        return False
-    if want.dtype.kind != "f":
-        return np.array_equal(want, got)
-    bits = f"u{want.dtype.itemsize}"
-    same = np.ascontiguousarray(want).view(bits) == np.ascontiguousarray(got).view(bits)
-    return bool(np.all(same | (np.isnan(want) & np.isnan(got))))
+def _coded(sent: SentTensor, array: Array) -> Array:
+    """What arrives of `array` after its coding."""
+    if sent.coding == "none":
+        return array
+    content = encode(sent.coding, array)
+    return decode(sent.coding, content, dtype=array.dtype.name, shape=array.shape, max_bytes=array.nbytes)
 
 
 class Verifier:
-    """Holds plans against one whole model, loaded once, at basic optimisation."""
+    """Holds plans against one whole model at basic optimisation.
+
+    A large model runs in pieces, and so do its segments. Pieces of a quantised model run as they are: a cut between
+    a DequantizeLinear and the next QuantizeLinear changes answers at basic optimisation already.
+    """
 
     def __init__(self, analysis: Analysis) -> None:
         self._analysis = analysis
-        self._whole = OnnxSession(model_bytes(analysis.model), name="the whole model", optimisation="basic")
+        self._piece_bytes = analysis.whole.piece_bytes
+        self._in_pieces = self._piece_bytes is not None
+        self._optimisation: Optimisation = "none" if self._in_pieces and analysis.quantised else "basic"
+        self._whole = self._runner("the whole model", analysis.model)
+        self._expected: dict[range, Tensors] = {}
 
-    def verify(self, plan: BuiltPlan) -> VerificationEntry:
-        """Compare at batch 1, 3 and after compaction; with codecs also measure what they change.
-
-        Raises:
-            ModelError: without codecs an output is not bit-equal to the whole model's.
-        """
-        segments = [OnnxSession(s.content, name=s.tier, optimisation="basic") for s in plan.segments]
-        worst = _Worst()
-        sizes = _BATCHES if self._analysis.batched else (1,)
-        for size in sizes:
-            self._compare(plan, segments, range(size), worst, compact=False)
-        if self._analysis.batched:
-            self._compare(plan, segments, range(5), worst, compact=True)
-        lossy = any(codec.name != "none" for wire in plan.wires for codec in wire)
-        if not lossy and not worst.equal:
-            raise ModelError(
-                f"the segments differ from the whole model by up to {worst.max_abs:.3g}: this model cannot be cut "
-                "here without changing its answers; cut elsewhere with --cut, or use --place all-device"
-            )
-        if lossy and self._analysis.calibrated and self._analysis.batched:
-            for start in range(0, min(_CODEC_SAMPLES, self._analysis.samples.count), _CODEC_BATCH):
-                self._compare(plan, segments, range(start, start + _CODEC_BATCH), worst, compact=False)
-        return VerificationEntry(
-            level="tolerance" if lossy else "bit-equal",
-            max_abs=worst.max_abs,
-            max_rel=worst.max_rel,
-            samples=worst.samples,
-            agreement=worst.agreement,
+    def _runner(self, name: str, model: ir.Model) -> ModelRunner:
+        # Packed and unpacked weights have kernels of their own: all run with the same.
+        return ModelRunner(
+            model,
+            name=name,
+            piece_bytes=self._piece_bytes,
+            optimisation=self._optimisation,
+            prepack=not self._in_pieces,
         )
 
-    def _compare(
-        self, plan: BuiltPlan, segments: Sequence[OnnxSession], which: range, worst: _Worst, *, compact: bool
-    ) -> None:
-        """Run whole and segments on the samples `which`; with `compact`, drop every other one at each wire."""
-        feeds = self._analysis.samples.take(which)
-        kept = np.arange(len(which))
-        expected = self._whole.run(feeds)
-        values: Tensors = dict(feeds)
-        actual: dict[str, tuple[Array, Array]] = {}
-        by_tier = dict(zip((s.tier for s in plan.segments), segments, strict=True))
-        for index, tier in enumerate(TIERS[: len(plan.wires) + 1]):
-            if tier in by_tier:
-                made = by_tier[tier].run(values)
-                values |= made
-                actual |= {name: (kept, array) for name, array in made.items() if name in expected}
-            if index < len(plan.wires):
-                values = {codec.wire.name: values[codec.wire.name] for codec in plan.wires[index]}
-                if compact:
-                    half = np.arange(0, kept.size, 2)
-                    specs = [codec.wire for codec in plan.wires[index]]
-                    values = {spec.name: take_samples(spec, values[spec.name], half) for spec in specs}
-                    kept = kept[half]
-        worst.samples += len(which)
-        self._add(worst, expected, actual)
+    def verify(self, plan: BuiltPlan) -> VerificationEntry:
+        """Compare at batch 1, 3 and after compaction; on calibration data measure what codecs change as well.
 
-    def _add(self, worst: _Worst, expected: Tensors, actual: dict[str, tuple[Array, Array]]) -> None:
+        Raises:
+            ModelError: an output is not bit-equal to the whole model's, though nothing that is sent is changed.
+        """
+        runners = {segment.tier: self._runner(segment.tier, segment.model) for segment in plan.segments}
+        found = Differences()
+        for cases in self._together(self._structural()):
+            self._compare(plan, runners, cases, found)
+        if not plan.lossy and not found.equal:
+            raise ModelError(
+                f"the segments differ from the whole model by up to {found.max_abs:.3g}: this model cannot be cut "
+                "here without changing its answers; cut elsewhere with --cut, or use --place all-device"
+            )
+        if plan.lossy or self._analysis.samples.labels is not None:
+            for cases in self._together(self._measuring()):
+                self._compare(plan, runners, cases, found)
+        return VerificationEntry(
+            level="tolerance" if plan.lossy else "bit-equal",
+            max_abs=found.max_abs,
+            max_rel=found.max_rel,
+            samples=found.samples,
+            agreement=found.agreement,
+            accuracy=found.accuracy,
+            accuracy_drop=found.accuracy_drop,
+        )
+
+    def _structural(self) -> list[_Case]:
+        """What every plan is put through."""
+        if not self._analysis.batched:
+            return [_Case(range(1))]
+        return [*(_Case(range(size)) for size in _BATCHES), _Case(range(_COMPACTED), compact=True)]
+
+    def _measuring(self) -> list[_Case]:
+        """Calibration samples, where there are any."""
+        if not (self._analysis.calibrated and self._analysis.batched):
+            return []
+        most, size = (_SAMPLES_IN_PIECES, _BATCH_IN_PIECES) if self._in_pieces else (_SAMPLES, _BATCH)
+        count = min(most, self._analysis.samples.count)
+        return [_Case(range(start, min(start + size, count)), scored=True) for start in range(0, count, size)]
+
+    def _together(self, cases: Sequence[_Case]) -> Iterator[Sequence[_Case]]:
+        """Pieces are opened once for all cases; what stays open takes one case at a time, in less memory."""
+        return iter([cases] if self._in_pieces and cases else [[case] for case in cases])
+
+    def _compare(
+        self, plan: BuiltPlan, runners: Mapping[Tier, ModelRunner], cases: Sequence[_Case], found: Differences
+    ) -> None:
+        """Run whole and segments on `cases`."""
+        expected = self._answers([case.which for case in cases])
+        flows = [_Flow(self._analysis.samples.take(case.which), np.arange(len(case.which))) for case in cases]
+        for index, tier in enumerate(TIERS[: len(plan.wires) + 1]):
+            if tier in runners:
+                for flow, made in zip(flows, runners[tier].run_each([f.values for f in flows]), strict=True):
+                    flow.take(made)
+            if index < len(plan.wires):
+                for flow, case in zip(flows, cases, strict=True):
+                    flow.send(plan.wires[index], compact=case.compact)
+        for case, want, flow in zip(cases, expected, flows, strict=True):
+            found.samples += len(case.which)
+            self._add(found, want, flow)
+            if case.scored:
+                self._score(found, want, flow, case)
+
+    def _answers(self, batches: Sequence[range]) -> list[Tensors]:
+        """What the whole model answers to each of `batches`, which it is asked once."""
+        missing = [which for which in dict.fromkeys(batches) if which not in self._expected]
+        made = self._whole.run_each([self._analysis.samples.take(which) for which in missing])
+        self._expected |= dict(zip(missing, made, strict=True))
+        return [self._expected[which] for which in batches]
+
+    def _add(self, found: Differences, expected: Tensors, flow: _Flow) -> None:
         """Compare what was made: the model's answers where they are known, and exits on their own samples."""
         groups: dict[int, list[str]] = {}
-        for name, (kept, _) in actual.items():
-            groups.setdefault(kept.size, []).append(name)
+        for name, (kept, _) in flow.made.items():
+            if name in expected:
+                groups.setdefault(kept.size, []).append(name)
         for names in groups.values():
-            kept = actual[names[0]][0]
+            kept = flow.made[names[0]][0]
             specs = {name: self._analysis.specs[name] for name in names}
             want = {name: take_samples(spec, expected[name], kept) for name, spec in specs.items()}
-            worst.add(want, {name: actual[name][1] for name in names}, kept.size)
+            found.add(want, {name: flow.made[name][1] for name in names}, kept.size)
+
+    def _score(self, found: Differences, expected: Tensors, flow: _Flow, case: _Case) -> None:
+        """Hold the first of the model's own outputs that predicts classes against the labels."""
+        labels = self._analysis.samples.labels
+        names = [name for name in self._analysis.output_names if predicts_classes(expected[name], len(case.which))]
+        if labels is not None and names:
+            found.score(expected[names[0]], flow.made[names[0]][1], labels[case.which.start : case.which.stop])

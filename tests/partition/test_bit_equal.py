@@ -48,7 +48,7 @@ def batched(result: PartitionResult) -> bool:
 
 def test_the_manifest_says_so(done: tuple[PartitionResult, Path]) -> None:
     result, _ = done
-    verified = result.package.manifest.verification
+    verified = result.package.manifest.plan.verification
     assert (verified.level, verified.max_abs, verified.max_rel) == ("bit-equal", 0.0, 0.0)
     assert verified.agreement in (1.0, None)  # None: predicts no classes
     assert verified.samples >= (1 + 3 + 2 if batched(result) else 1)
@@ -123,7 +123,7 @@ def test_random_graphs_split_to_the_bit_or_not_at_all(
     except ModelError as err:
         assert "cannot be split" in str(err)  # noqa: PT017  (either end is right)
         return
-    assert result.package.manifest.verification.max_abs == 0.0
+    assert result.package.manifest.plan.verification.max_abs == 0.0
     inputs = feeds(result.package, 3)
     whole = run_whole(folder / "model.onnx", inputs)
     assert same_bits(answers(result.package, inputs), {name: whole[name] for name in graph.outputs})

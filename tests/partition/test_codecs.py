@@ -32,14 +32,14 @@ def test_a_codec_makes_the_answer_right_to_a_tolerance(
     for wire, tensor in zip(manifest.plan.wires, ("stem", "block_0"), strict=True):
         assert [(sent.name, sent.dtype) for sent in wire.tensors] == [(f"{tensor}.{codec}", dtype)]
         assert wire.tensors[0].bytes_per_sample == 4 * 8 * 8 * np.dtype(dtype).itemsize
-    assert manifest.verification.level == "tolerance"
-    assert 0 < manifest.verification.max_abs < most
-    assert (manifest.verification.agreement or 0) > 0.9
-    assert manifest.verification.samples > 40
+    assert manifest.plan.verification.level == "tolerance"
+    assert 0 < manifest.plan.verification.max_abs < most
+    assert (manifest.plan.verification.agreement or 0) > 0.9
+    assert manifest.plan.verification.samples > 40
     inputs = {"x": np.load(samples)["x"][:6]}
     whole = run_whole(tmp_path / "model.onnx", inputs)["y"]
     split = answers(result.package, inputs)["y"]
-    assert 0 < np.max(np.abs(split - whole)) <= manifest.verification.max_abs * 1.01
+    assert 0 < np.max(np.abs(split - whole)) <= manifest.plan.verification.max_abs * 1.01
     with deployed(result.package) as device:
         answer = device.submit(inputs, Deadline.after_ms(60_000)).result(timeout=60)
     np.testing.assert_allclose(answer.outputs["y"], whole, atol=most)
@@ -54,13 +54,13 @@ def test_with_calibration_auto_takes_the_smallest_that_keeps_the_answers(tmp_pat
     x = np.random.default_rng(0).standard_normal((300, 3)).astype(np.float32)
     x[:, 1] += np.sign(x[:, 1] - x[:, 2])  # no sample is so near to even that a step of u8 decides
     easy = job(outlier(0.0, 1.0), tmp_path, cuts=(("t",),), calibration=calibration(tmp_path, x=x))
-    assert codecs(easy) == ["u8"]
+    assert codecs(easy) == ["u4"]
     assert easy.given_up == ()
 
 
 @pytest.mark.parametrize(
     ("offset", "scale", "given_up", "taken"),
-    [(0.0, 1000.0, ("u8",), "f16"), (2000.0, 1.0, ("u8", "f16"), "none")],
+    [(0.0, 1000.0, ("u4", "u8"), "u8c"), (2000.0, 1.0, ("u4", "u8", "u8c"), "none")],
 )
 def test_auto_gives_up_codecs_that_change_answers(
     offset: float, scale: float, given_up: tuple[str, ...], taken: str, tmp_path: Path
@@ -68,14 +68,14 @@ def test_auto_gives_up_codecs_that_change_answers(
     x = np.random.default_rng(0).standard_normal((300, 3)).astype(np.float32)
     samples = calibration(tmp_path, x=x)
     result = job(outlier(offset, scale), tmp_path, cuts=(("t",),), calibration=samples)
-    assert result.given_up == given_up
+    assert set(given_up) <= set(result.given_up)
     assert codecs(result) == [taken]
-    assert (result.package.manifest.verification.agreement or 0) >= 0.995
-    assert (result.package.manifest.verification.level == "bit-equal") == (taken == "none")
+    assert (result.package.manifest.plan.verification.agreement or 0) >= 0.995
+    assert (result.package.manifest.plan.verification.level == "bit-equal") == (taken == "none")
     insisted = job(outlier(offset, scale), tmp_path, codec="u8", cuts=(("t",),), calibration=samples)
     assert insisted.given_up == ()
     assert codecs(insisted) == ["u8"]
-    assert (insisted.package.manifest.verification.agreement or 1) < 0.9
+    assert (insisted.package.manifest.plan.verification.agreement or 1) < 0.9
 
 
 def test_f16_is_not_had_where_it_would_overflow(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_an_unknown_tensor_gets_near_names_offered(tmp_path: Path) -> None:
         ({"name": ""}, "name ''"),
         ({"version": 0}, "version 0: expected 1 to"),
         ({"version": 2**31 + 1}, "version 2147483649"),
-        ({"codec": "u8"}, "codec u8 needs the range of each value: give --calibration"),
+        ({"codec": "u8"}, "codec u8 needs the values' ranges: give --calibration"),
     ],
 )
 def test_options_that_cannot_be_are_refused_before_the_model_is_read(
@@ -101,22 +101,24 @@ def test_the_same_cut_twice_makes_the_edge_a_relay(tmp_path: Path) -> None:
 
 
 def test_an_edge_may_do_no_more_than_change_the_codec(tmp_path: Path) -> None:
-    # The device is too slow to encode, and the uplink too slow for anything but u8.
+    # The device is too slow to encode, and the uplink too slow to send the tensor as it is.
     x = np.random.default_rng(0).standard_normal((64, 3, 8, 8)).astype(np.float32)
     slow = site(device_speed=1e-6, bandwidth_bps=1e9, uplink_bps=1e4)
     result = job(
         zoo.residual(), tmp_path, cuts=(("stem",), ("stem",)), calibration=calibration(tmp_path, x=x), site=slow
     )
     assert tiers(result) == ["device", "edge", "cloud"]
-    assert wire_names(result) == [["stem"], ["stem.u8"]]
-    edge = result.package.manifest.segments[1]
-    assert edge.param_bytes == 5  # the scale and the zero point
+    assert wire_names(result)[0] == ["stem"]
+    assert "stem" not in wire_names(result)[1]
+    lower, upper = result.package.manifest.plan.wires
+    assert sum(t.bytes_per_sample for t in upper.tensors) < lower.tensors[0].bytes_per_sample / 3
+    assert result.package.manifest.segments[1].param_bytes < 100  # the codec's constants alone
     inputs = {"x": x[:5]}
     whole = run_whole(tmp_path / "model.onnx", inputs)["y"]
-    np.testing.assert_allclose(answers(result.package, inputs)["y"], whole, atol=0.05)
+    assert np.array_equal(answers(result.package, inputs)["y"].argmax(axis=1), whole.argmax(axis=1))
     with deployed(result.package) as device:
         answer = device.submit(inputs, Deadline.after_ms(60_000)).result(timeout=60)
-    np.testing.assert_allclose(answer.outputs["y"], whole, atol=0.05)
+    assert np.array_equal(answer.outputs["y"].argmax(axis=1), whole.argmax(axis=1))
 
 
 def test_a_quantised_model_is_cut_only_at_its_quantisers(tmp_path: Path) -> None:
@@ -151,7 +153,7 @@ def test_not_splitting_is_a_choice(
     assert tiers(result) == segments
     assert wire_names(result) == links
     assert not result.is_split
-    assert result.package.manifest.verification.level == "bit-equal"
+    assert result.package.manifest.plan.verification.level == "bit-equal"
     inputs = feeds(result.package, 2)
     with deployed(result.package) as device:
         answer = device.submit(inputs, Deadline.after_ms(60_000)).result(timeout=60)
@@ -167,10 +169,12 @@ def test_all_choices_are_told_with_their_price(tmp_path: Path) -> None:
     assert choices["all-device"].bytes == 0
     assert choices["all-edge"].bytes > 3 * 8 * 8 * 4
     assert choices["all-cloud"].bytes == 2 * choices["all-edge"].bytes
+    assert all(choice.measured_ms is not None for choice in choices.values())
     cheapest = min(choice.predicted_ms for choice in choices.values())
-    assert result.placement.predicted_ms == pytest.approx(cheapest)
-    assert result.package.manifest.plan.value == result.placement.predicted_ms
-    assert result.alternatives == result.package.manifest.plan.alternatives
+    assert result.package.manifest.plan.bound == pytest.approx(cheapest)
+    assert result.placement.latency_ms <= cheapest * 1.25
+    assert result.package.manifest.plan.value == result.placement.latency_ms
+    assert set(result.alternatives) == set(choices)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +200,7 @@ def test_an_input_that_cannot_be_sent_leaves_the_choices_without_it(tmp_path: Pa
             job(shared_table(), tmp_path, place=place)
     result = job(shared_table(), tmp_path, place="split", codec="none")
     assert wire_names(result)[0] in (["mixed"], ["deep"])
-    assert {choice.name for choice in result.alternatives} == {"all-device", "best-split"}
+    assert set(result.alternatives) == {"all-device", "best-split"}
 
 
 def test_what_is_printed_is_json_of_what_was_written(tmp_path: Path) -> None:
@@ -205,7 +209,7 @@ def test_what_is_printed_is_json_of_what_was_written(tmp_path: Path) -> None:
     assert printed["package"] == str(tmp_path / "out.split")
     assert printed["plan"]["segments"] == ["device", "edge", "cloud"]
     assert printed["plan"]["cuts"] == [["stem"], ["block_0"]]
-    assert printed["plan"]["codecs"] == ["none", "none"]
+    assert printed["plan"]["codecs"] == [["none"], ["none"]]
     assert [stage["name"] for stage in printed["plan"]["stages"]] == [
         "device",
         "device-edge",

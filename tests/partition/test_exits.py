@@ -55,7 +55,7 @@ def test_each_tier_below_the_last_has_its_exit(done: tuple[PartitionResult, Path
     result, model, x = done
     exits = exits_of(result)
     assert set(exits) == {"device", "edge"}
-    assert result.package.manifest.verification.level == "bit-equal"
+    assert result.package.manifest.plan.verification.level == "bit-equal"
     whole = run_whole(model, {"x": x})
     truth = whole["y"].argmax(axis=1)
     for k, tier in enumerate(("device", "edge"), start=1):
@@ -235,7 +235,7 @@ def test_an_exit_answers_what_the_model_answers_in_the_same_form(tmp_path: Path)
 
 def test_exits_come_in_order_of_depth(tmp_path: Path) -> None:
     own = [entry | {"threshold": 0.75, "calibration": CALIBRATION} for entry in reversed(heads())]
-    with pytest.raises(InvalidArgumentError, match="exits come in order of depth"):
+    with pytest.raises(ModelError, match="exits come in order of depth"):
         job(with_exits(classifier(), own), tmp_path)
 
 

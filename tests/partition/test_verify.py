@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from splitnet.partition.verify import _bit_equal, _Worst
+from splitnet.partition.differences import Differences, bit_equal
 from splitnet.tensors import Array
 
 NAN, INF = math.nan, math.inf
@@ -30,8 +30,8 @@ def floats(*values: float) -> Array:
     ],
 )
 def test_bit_equality(want: Array, got: Array, equal: bool) -> None:  # noqa: FBT001
-    assert _bit_equal(want, got) is equal
-    worst = _Worst()
+    assert bit_equal(want, got) is equal
+    worst = Differences()
     worst.add({"y": want}, {"y": got}, 1) if want.shape == got.shape else None
     assert worst.equal or not equal
 
@@ -46,7 +46,7 @@ def test_bit_equality(want: Array, got: Array, equal: bool) -> None:  # noqa: FB
     ],
 )
 def test_infinity_and_nan_hide_no_difference(want: Array, got: Array, most: float) -> None:
-    worst = _Worst()
+    worst = Differences()
     worst.add({"y": want}, {"y": got}, 2)
     assert not worst.equal
     assert worst.max_abs >= most
@@ -55,7 +55,7 @@ def test_infinity_and_nan_hide_no_difference(want: Array, got: Array, most: floa
 
 
 def test_agreement_is_of_predicted_classes_alone() -> None:
-    worst = _Worst()
+    worst = Differences()
     image = np.zeros((2, 1, 4, 4), np.float32)
     worst.add({"mask": image}, {"mask": image + 100}, 2)
     assert worst.agreement is None

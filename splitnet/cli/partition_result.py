@@ -1,0 +1,117 @@
+"""What `splitnet partition` tells a person: a table, a few sentences, and the report if one was asked for."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from splitnet.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from splitnet.package import Alternative, VerificationEntry
+    from splitnet.partition import PartitionResult
+
+
+def check_report(path: Path) -> None:
+    """Raise, before any work is done, where the report could not be written."""
+    try:
+        import plotly  # noqa: F401
+    except ModuleNotFoundError as err:
+        raise InvalidArgumentError(
+            "`--report` needs plotly: install SplitNet with the extra, splitnet[report]"
+        ) from err
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise InvalidArgumentError(f"--report {path}: expected a file in a folder that exists")
+
+
+def save_report(result: "PartitionResult", path: Path) -> None:
+    """Write the HTML report of a job."""
+    from splitnet.partition.report_data import report_of
+    from splitnet.report import write_report
+
+    write_report(report_of(result), path)
+
+
+def print_result(result: "PartitionResult", *, compared: bool) -> None:
+    """Print the chosen plan beside the choices that were not taken.
+
+    Args:
+        result: of the job.
+        compared: whether the planner was free to choose, so that not splitting is its own verdict.
+    """
+    console = Console(highlight=False)
+    plan = result.package.manifest.plan
+    console.print(_table(result))
+    stages = "  ".join(f"{name} {ms:.2f}" for name, ms in result.placement.stages)
+    console.print(f"expected time of a sample, ms: {stages}")
+    for wire in result.found.plan.sent:
+        sent = ", ".join(f"{tensor} as {way}" for tensor, way in wire)
+        console.print(f"wire: {sent}", soft_wrap=True)
+    console.print(_proof(result))
+    for entry in result.package.manifest.plans[1:]:
+        console.print(f"from {entry.bandwidth_from_bps / 1e6:.3g} Mbit/s on: {' + '.join(entry.segments)}")
+    if result.given_up:
+        console.print(f"codecs that change too many answers where they would have been used: {', '.join(result.given_up)}")
+    if result.changes_answers:
+        console.print("[yellow]the codec changes the answers: see agreement and differences below[/]")
+    if compared and not result.is_split:
+        console.print("[yellow]not splitting is better on this site: the package holds one segment[/]")
+    if not result.device_answers_alone:
+        console.print("[yellow]without the tiers above this device cannot answer: it has no exit[/]")
+    if result.exit_shares == "recorded":
+        console.print("who leaves early is taken from the model's metadata: give --calibration to measure it")
+    console.print(_verdict(plan.verification))
+    console.print(f"wrote {result.package.path}", soft_wrap=True)
+
+
+def _table(result: "PartitionResult") -> Table:
+    placement = result.placement
+    table = Table("choice", "predicted ms", "measured ms", "bytes a sample", "energy mJ")
+    table.add_row(
+        "[bold]chosen",
+        f"[bold]{placement.latency_ms:.2f}",
+        _number(result.package.manifest.plan.measured_ms),
+        f"{sum(placement.bytes):,.0f}",
+        _number(placement.energy_mj),
+    )
+    for choice in result.package.manifest.plan.alternatives:
+        table.add_row(*_row(choice))
+    return table
+
+
+def _row(choice: "Alternative") -> tuple[str, ...]:
+    return (
+        choice.name,
+        f"{choice.predicted_ms:.2f}",
+        _number(choice.measured_ms),
+        f"{choice.bytes:,.0f}",
+        _number(choice.energy_mj),
+    )
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+_UNITS = {"latency": "ms", "throughput": "ms a sample", "energy": "mJ", "bytes": "bytes"}
+
+
+def _proof(result: "PartitionResult") -> str:
+    plan = result.package.manifest.plan
+    return (
+        f"{plan.objective} {plan.value:,.2f} {_UNITS[plan.objective]}; "
+        f"no plan has less than {plan.bound:,.2f} ({plan.method}, gap {plan.gap:.1%})"
+    )
+
+
+def _verdict(checked: "VerificationEntry") -> str:
+    text = (
+        f"verified: {checked.level}, max abs {checked.max_abs:.3g}, max rel {checked.max_rel:.3g}, "
+        f"{checked.samples} samples"
+    )
+    if checked.agreement is not None:
+        text += f", {checked.agreement:.2%} of predicted classes agree"
+    if checked.accuracy_drop is not None:
+        text += f", accuracy drop {checked.accuracy_drop:.2%}"
+    return text

@@ -1,0 +1,202 @@
+"""The search for the best plan that keeps the answers: solve, cut, verify; forbid what breaks them, and repeat.
+
+What the planner optimises is known beforehand but for one thing, what a codec does to the answers. So that is a
+constraint added when it turns out to be broken: the first plan that keeps it is the optimum among all that do, as
+long as each way that was forbidden would have broken it in other plans too.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from splitnet.package import VerificationEntry
+from splitnet.partition.analysis import Analysis
+from splitnet.partition.choose import choose
+from splitnet.partition.measure import Measured, measure
+from splitnet.partition.options import PartitionOptions
+from splitnet.partition.seen import Seen
+from splitnet.partition.segments import BuiltPlan, build
+from splitnet.partition.table import Costs
+from splitnet.partition.verify import Verifier
+from splitnet.partition.ways import Way
+from splitnet.plan import CostTable, Placement, Solution, best_split, order_through, ranked, unsplit
+from splitnet.tiers import TIERS
+
+#: So many plans are run before one is chosen.
+CANDIDATES = 8
+# A codec that costs too much at so many tensors is not tried at others.
+_PLACES_TRIED = 4
+# Plans predicted to be worse than the best by more than this are not worth running: profiles are not that far off.
+_WORTH_RUNNING = 1.25
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A plan, cut and verified.
+
+    Attributes:
+        solution: the placement with its bound.
+        plan: its segments.
+        verification: how they compare with the whole.
+        measured: what they take; None where they were not run.
+    """
+
+    solution: Solution
+    plan: BuiltPlan
+    verification: VerificationEntry
+    measured: Measured | None = None
+
+
+class Search:
+    """Looks for plans whose codecs cost no more than what is allowed."""
+
+    def __init__(self, analysis: Analysis, options: PartitionOptions, costs: Costs, seen: Seen) -> None:
+        self.analysis = analysis
+        self.options = options
+        self.seen = seen
+        self._broken: set[tuple[str, str]] = set()
+        self._all = costs
+        self._verifier = Verifier(analysis)
+        self._verified: dict[tuple[object, ...], VerificationEntry] = {}
+
+    @property
+    def costs(self) -> Costs:
+        """The costs of what is still allowed."""
+        return self._allowed(self._all)
+
+    @property
+    def given_up(self) -> tuple[str, ...]:
+        """Codecs and codings that cost too much somewhere, and were not used there."""
+        return tuple(sorted({loss for _, loss in self._broken}))
+
+    def best(self, table: CostTable | None = None) -> Found:
+        """Return the best plan that is allowed, or with an explicit codec, the best plan.
+
+        Args:
+            table: other costs of the same model, as for another bandwidth; those of the site otherwise.
+        """
+        found = self._first(lambda allowed: choose(allowed, self.analysis, self.options), table)
+        assert found is not None  # `choose` raises where there is none
+        return found
+
+    def alternatives(self, best: Found) -> dict[str, Found]:
+        """Return what stands beside the plan: the unsplit choices that are possible, and the best split.
+
+        Args:
+            best: the plan, whose bound holds for them too.
+        """
+        picks: dict[str, Callable[[CostTable], Placement | None]] = {
+            "all-device": lambda table: unsplit(table).get("all-device"),
+            "all-edge": lambda table: unsplit(table).get("all-edge"),
+            "all-cloud": lambda table: unsplit(table).get("all-cloud"),
+            "best-split": lambda table: best_split(table, order_through(table, best.solution.placement)),
+        }
+        choices = {name: self._first(_beside(pick, best)) for name, pick in picks.items()}
+        return {name: found for name, found in choices.items() if found is not None}
+
+    def _first(self, pick: Callable[[CostTable], Solution | None], table: CostTable | None = None) -> Found | None:
+        """Pick again and again until the codecs keep the answers; each time, what broke them is forbidden."""
+        while True:
+            costs = self._allowed(self._all if table is None else Costs(table, self._all.times))
+            solution = pick(costs.table)
+            if solution is None:
+                return None
+            found = self.check(solution)
+            if found is not None:
+                return found
+
+    def check(self, solution: Solution) -> Found | None:
+        """Cut and verify a plan; None, and never again, where its codecs cost too much."""
+        plan = build(self.analysis, solution.placement, self.seen)
+        key = (plan.placement.exits, tuple(sorted(plan.placement.tier_of.items())), plan.sent)
+        if key not in self._verified:
+            self._verified[key] = self._verifier.verify(plan)
+        verification = self._verified[key]
+        if self.options.codec == "auto" and plan.lossy and not self.keeps_answers(verification):
+            self._forbid(plan)
+            return None
+        return Found(solution, plan, verification)
+
+    def _allowed(self, costs: Costs) -> Costs:
+        """The costs without the ways that were found to change the answers too much."""
+        places = Counter(loss for _, loss in self._broken)
+
+        def is_allowed(tensor: str, way: str) -> bool:
+            loss = Way.named(way).loss
+            return loss is None or not (places[loss] >= _PLACES_TRIED or (tensor, loss) in self._broken)
+
+        return costs.where(is_allowed) if self._broken else costs
+
+    def keeps_answers(self, verification: VerificationEntry) -> bool:
+        """Whether the codecs cost no more than `max_accuracy_drop`.
+
+        Where no classes are predicted, the largest change of an output may be twice that of its largest value.
+        """
+        most = self.options.max_accuracy_drop
+        if verification.accuracy_drop is not None:
+            return verification.accuracy_drop <= most
+        if verification.agreement is not None:
+            return 1 - verification.agreement <= most
+        return verification.max_rel <= 2 * most
+
+    def rerank(self, best: Found) -> tuple[Found, list[Found]]:
+        """Run the plans that were predicted best; return the fastest, and all that were run, fastest first.
+
+        Args:
+            best: the predicted optimum.
+        """
+        table = self.costs.table
+        near = ranked(table, order_through(table, best.solution.placement), CANDIDATES)
+        limit = best.solution.placement.value * _WORTH_RUNNING
+        placements = [best.solution.placement, *(one for one in near if one.value <= limit)]
+        if self.options.place == "split":
+            placements = [one for one in placements if computing(one) > 1]
+        plans = [build(self.analysis, one, self.seen) for one in _different(placements)[:CANDIDATES]]
+        measured = measure(plans, self.analysis, self.costs, seconds=self.options.profile_s)
+        run = sorted(zip(plans, measured, strict=True), key=lambda one: one[1].value)
+        tried = [
+            Found(_solution(plan.placement, best), checked.plan, checked.verification, figures)
+            for plan, figures in run
+            if (checked := self.check(_solution(plan.placement, best))) is not None
+        ]
+        return tried[0], tried
+
+    def _forbid(self, plan: BuiltPlan) -> None:
+        """Forbid the most drastic of the plan's lossy ways at its tensor."""
+        tensor, way = min(plan.lossy, key=lambda one: self._share_of_bytes(*one))
+        loss = Way.named(way).loss
+        assert loss is not None
+        self._broken.add((tensor, loss))
+
+    def _share_of_bytes(self, tensor: str, way: str) -> float:
+        return self._all.nbytes(tensor, way) / self.analysis.specs[tensor].sample_nbytes
+
+
+def _beside(pick: Callable[[CostTable], Placement | None], best: Found) -> Callable[[CostTable], Solution | None]:
+    """Have what is picked judged by the bound of the best plan."""
+
+    def solution(table: CostTable) -> Solution | None:
+        placement = pick(table)
+        return None if placement is None else _solution(placement, best)
+
+    return solution
+
+
+def _solution(placement: Placement, best: Found) -> Solution:
+    bound = best.solution.bound
+    gap = (placement.value - bound) / placement.value if placement.value else 0.0
+    return Solution(placement, bound, max(gap, 0.0), best.solution.method)
+
+
+def computing(placement: Placement) -> int:
+    """Return how many tiers run nodes of the model or an exit's head, and not codecs alone."""
+    heads = {tier for tier, name in zip(TIERS, placement.exits, strict=False) if name is not None}
+    return len(heads.union(placement.tier_of.values()))
+
+
+def _different(placements: list[Placement]) -> list[Placement]:
+    """Leave out placements that run and send the same."""
+    seen: dict[object, Placement] = {}
+    for one in placements:
+        seen.setdefault((one.exits, tuple(sorted(one.tier_of.items())), one.last), one)
+    return list(seen.values())
