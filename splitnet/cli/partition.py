@@ -45,7 +45,9 @@ _Coding = Annotated[
 ]
 _Bottleneck = Annotated[
     int | None,
-    typer.Option(metavar="REDUCTION", help="Consider learned bottlenecks that send 1/REDUCTION of the values."),
+    typer.Option(
+        min=2, metavar="REDUCTION", help="Consider learned bottlenecks that send 1/REDUCTION of the values."
+    ),
 ]
 _Drop = Annotated[
     float, typer.Option("--max-accuracy-drop", min=0, max=1, help="Share of samples that codecs may cost.")

@@ -1,5 +1,6 @@
 """What `splitnet partition` tells a person: a table, a few sentences, and the report if one was asked for."""
 
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,8 @@ if TYPE_CHECKING:
 
 def check_report(path: Path) -> None:
     """Raise, before any work is done, where the report could not be written."""
-    try:
-        import plotly  # noqa: F401
-    except ModuleNotFoundError as err:
-        raise InvalidArgumentError(
-            "`--report` needs plotly: install SplitNet with the extra, splitnet[report]"
-        ) from err
+    if importlib.util.find_spec("plotly") is None:
+        raise InvalidArgumentError("`--report` needs plotly: install SplitNet with the extra, splitnet[report]")
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise InvalidArgumentError(f"--report {path}: expected a file in a folder that exists")
 
@@ -49,10 +46,12 @@ def print_result(result: "PartitionResult", *, compared: bool) -> None:
         sent = ", ".join(f"{tensor} as {way}" for tensor, way in wire)
         console.print(f"wire: {sent}", soft_wrap=True)
     console.print(_proof(result))
-    for entry in result.package.manifest.plans[1:]:
-        console.print(f"from {entry.bandwidth_from_bps / 1e6:.3g} Mbit/s on: {' + '.join(entry.segments)}")
+    if len(plans := result.package.manifest.plans) > 1:
+        for entry in sorted(plans, key=lambda one: one.bandwidth_from_bps):
+            start = f"best from {entry.bandwidth_from_bps / 1e6:.3g} Mbit/s on"
+            console.print(f"{start}: {' + '.join(entry.segments)}")
     if result.given_up:
-        console.print(f"codecs that change too many answers where they would have been used: {', '.join(result.given_up)}")
+        console.print(f"changed too many answers where tried, and not used there: {', '.join(result.given_up)}")
     if result.changes_answers:
         console.print("[yellow]the codec changes the answers: see agreement and differences below[/]")
     if compared and not result.is_split:

@@ -4,12 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from splitnet.partition.search import Found, Search
+from splitnet.partition.search import Found, Search, identity
 from splitnet.plan import CostTable, Placement, evaluate, order_through, sweep
 
 #: Bandwidths of the device's link that plans are made for, bit/s: 50 kbit/s to 1 Gbit/s, eleven a decade.
 BANDWIDTHS_BPS: tuple[float, ...] = tuple(float(one) for one in np.geomspace(5e4, 1e9, 48))
+
+# Plans are added as long as they save this share somewhere.
+_WORTH_A_PLAN = 1e-3
+_TINY = 1e-12
+
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +38,11 @@ def at_bandwidth(table: CostTable, bandwidth_bps: float) -> CostTable:
     return replace(table, links=(replace(device_edge, bandwidth_bps=bandwidth_bps), edge_cloud))
 
 
-def plans_for(search: Search, first: Found, count: int) -> list[PlanFrom]:
-    """Return up to `count` plans, `first` among them and first, that are together closest to the best everywhere.
+def plans_for(search: Search, first: Found, count: int) -> list[Found]:
+    """Return up to `count` plans, `first` first, that are together closest to the best at every bandwidth.
 
-    Which plans are worth having is read off the sweep over bandwidths; each of those is then searched for anew at
-    the bandwidth where it wins most, and verified. Plans that win nowhere are left out, but for the first.
+    Again and again, the bandwidth is found at which the plans so far are furthest from the best, and the best plan
+    there is searched for, verified and added.
 
     Args:
         search: of the same job.
@@ -48,15 +55,15 @@ def plans_for(search: Search, first: Found, count: int) -> list[PlanFrom]:
         swept = sweep(table, order_through(table, first.solution.placement), BANDWIDTHS_BPS)
         best = np.array([placement.value for placement in swept])
         have = np.min([values_of(table, one.solution.placement) for one in found], axis=0)
-        regret = have / np.maximum(best, 1e-12)
+        regret = have / np.maximum(best, _TINY)
         worst = int(regret.argmax())
-        if regret[worst] <= 1 + 1e-6:
+        if regret[worst] <= 1 + _WORTH_A_PLAN:
             break
         another = search.best(at_bandwidth(search.costs.table, BANDWIDTHS_BPS[worst]))
-        if any(_same(another, one) for one in found):
+        if any(identity(another.solution.placement) == identity(one.solution.placement) for one in found):
             break
         found.append(another)
-    return _in_order(search, found)
+    return found
 
 
 def values_of(
@@ -69,34 +76,38 @@ def values_of(
     ]
 
 
-def _same(one: Found, other: Found) -> bool:
-    a, b = one.solution.placement, other.solution.placement
-    return (a.tier_of, a.exits, a.codecs) == (b.tier_of, b.exits, b.codecs)
+def in_order(search: Search, found: Sequence[Found]) -> list[PlanFrom]:
+    """Say from which bandwidth on each plan is the best, and leave out those that never are, but for the first.
 
-
-def _in_order(search: Search, found: Sequence[Found]) -> list[PlanFrom]:
-    """Say from where on each is the best, and leave out those that never are."""
-    table = search.costs.table
-    values = np.array([values_of(table, one.solution.placement) for one in found])
+    Where plans were run, their values are those measured at the site's bandwidth, and change with the bandwidth as
+    predicted. A first plan that is never the best begins at the site's bandwidth.
+    """
+    values = np.array([_values(search, one, BANDWIDTHS_BPS) for one in found])
     winners = values.argmin(axis=0)
     plans = []
     for index, one in enumerate(found):
         wins = np.flatnonzero(winners == index)
-        if not index or wins.size:
-            start = int(wins[0]) if wins.size else 0
-            plans.append(PlanFrom(one, _takes_over(table, found, index, start, winners)))
+        if wins.size:
+            start = int(wins[0])
+            rival = found[int(winners[start - 1])] if start else None
+            plans.append(PlanFrom(one, 0.0 if rival is None else _takes_over(search, one, rival, start)))
+        elif not index:
+            plans.append(PlanFrom(one, search.costs.table.links[0].bandwidth_bps))
     return plans
 
 
-def _takes_over(table: CostTable, found: Sequence[Found], index: int, start: int, winners: np.ndarray) -> float:
-    """Find the bandwidth between two of the sweep at which plan `index` begins to be the better, by bisection."""
-    if start == 0:
-        return 0.0
-    rival = found[int(winners[start - 1])].solution.placement
-    ours = found[index].solution.placement
+def _values(search: Search, found: Found, bandwidths_bps: Sequence[float]) -> FloatArray:
+    placement = found.solution.placement
+    by_running = found.measured is not None and search.options.objective in ("latency", "throughput")
+    more = found.measured.value - placement.value if found.measured is not None and by_running else 0.0
+    return np.array(values_of(search.costs.table, placement, bandwidths_bps)) + more
+
+
+def _takes_over(search: Search, ours: Found, rival: Found, start: int) -> float:
+    """Find where between two of the sweep's bandwidths `ours` begins to be the better, by bisection."""
     low, high = BANDWIDTHS_BPS[start - 1], BANDWIDTHS_BPS[start]
     for _ in range(20):
         middle = float(np.sqrt(low * high))
-        a, b = values_of(table, ours, [middle])[0], values_of(table, rival, [middle])[0]
-        low, high = (low, middle) if a <= b else (middle, high)
+        is_better = _values(search, ours, [middle])[0] <= _values(search, rival, [middle])[0]
+        low, high = (low, middle) if is_better else (middle, high)
     return high

@@ -65,8 +65,8 @@ def train(
     if form is None:
         raise InvalidArgumentError(
             f"tensor {tensor.name!r}: {tensor.dtype} {list(tensor.shape)} has no bottleneck of reduction "
-            f"{training.reduction}; expected float32 [batch, channels, height, width], [batch, sequence, hidden] or "
-            f"[batch, features] with at least {max(8, training.reduction)} channels or features"
+            f"{training.reduction}; expected float32 [batch, channels, height, width], [batch, sequence, hidden] "
+            f"or [batch, features] with at least {max(8, training.reduction)} channels or features"
         )
     # Only here, so that planning needs no torch.
     from splitnet.learn.distil import distil  # noqa: PLC0415

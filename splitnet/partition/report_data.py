@@ -1,5 +1,6 @@
 """What the report of a job shows, put together from its result."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Literal
@@ -35,15 +36,21 @@ def report_of(result: PartitionResult) -> Report:
         unit=_UNITS[result.options.objective],
         machines=_machines(result),
         links=_links(result),
-        chosen=_choice("chosen", "chosen", result.found),
+        chosen=_choice(result, "chosen", "chosen", result.found),
         alternatives=_alternatives(result),
         cuts=tuple(_cut_point(result, order, cut) for cut in cuts),
-        pareto=(_choice("chosen", "chosen", result.found), *_alternatives(result), *_best_of_each(result, cuts)),
+        pareto=(
+            _choice(result, "chosen", "chosen", result.found),
+            *_alternatives(result),
+            *_best_of_each(result, cuts),
+        ),
         curves=curves,
         takeovers=takeovers,
         nodes=nodes,
         edges=edges,
-        measured=tuple(_choice(_name(found.solution.placement), "split", found) for found in result.tried),
+        measured=tuple(
+            _choice(result, _name(found.solution.placement), "split", found) for found in result.ranking.tried
+        ),
         given_up=result.given_up,
         bound=manifest.plan.bound,
         gap=manifest.plan.gap,
@@ -70,12 +77,14 @@ def _links(result: PartitionResult) -> tuple[Link, ...]:
 
 def _alternatives(result: PartitionResult) -> tuple[Choice, ...]:
     return tuple(
-        _choice(name, "split" if name == "best-split" else "unsplit", found)
+        _choice(result, name, "split" if name == "best-split" else "unsplit", found)
         for name, found in result.alternatives.items()
     )
 
 
-def _choice(name: str, kind: Literal["chosen", "split", "unsplit"], found: Found) -> Choice:
+def _choice(
+    result: PartitionResult, name: str, kind: Literal["chosen", "split", "unsplit"], found: Found
+) -> Choice:
     placement = found.solution.placement
     return Choice(
         name=name,
@@ -84,13 +93,31 @@ def _choice(name: str, kind: Literal["chosen", "split", "unsplit"], found: Found
         latency_ms=placement.latency_ms,
         measured_ms=found.measured.latency_ms if found.measured is not None else None,
         bytes=sum(placement.bytes),
-        energy_mj=placement.energy_mj,
+        energy_mj=_device_energy(result, placement.stages),
         accuracy=found.verification.accuracy,
         stages=placement.stages,
         served=True,
-        note="",
+        note=_again(found),
         codecs=tuple(_ways(placement)),
     )
+
+
+def _device_energy(result: PartitionResult, stages: Sequence[tuple[str, float]]) -> float | None:
+    """What computing costs the device, mJ: watts times ms."""
+    watts = result.options.site.device.watts
+    computing = {"device", "device exit"}
+    return None if watts is None else watts * sum(ms for name, ms in stages if name in computing)
+
+
+def _again(found: Found) -> str:
+    """Say what an exit makes a tier compute that the tier above computes again."""
+    segments = found.plan.segments
+    twice = [
+        f"{len(both)} nodes that the {lower.tier} computes for its exit are computed again at the {upper.tier}"
+        for lower, upper in itertools.pairwise(segments)
+        if (both := set(lower.nodes) & set(upper.nodes) & found.solution.placement.tier_of.keys())
+    ]
+    return "; ".join(twice)
 
 
 def _ways(placement: Placement) -> Iterator[str]:
@@ -145,7 +172,7 @@ def _best_of_each(result: PartitionResult, cuts: Sequence[CutCost]) -> Iterator[
             latency_ms=cut.latency_ms,
             measured_ms=None,
             bytes=sum(cut.bytes),
-            energy_mj=None,
+            energy_mj=_device_energy(result, cut.stages),
             accuracy=None,
             stages=cut.stages,
             served=True,

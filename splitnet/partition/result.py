@@ -7,6 +7,7 @@ from typing import Any, Literal
 from splitnet.package import Package
 from splitnet.partition.bandwidths import PlanFrom
 from splitnet.partition.options import PartitionOptions
+from splitnet.partition.rank import Ranking
 from splitnet.partition.search import Found, Search, computing
 from splitnet.plan import Placement
 
@@ -20,16 +21,19 @@ class PartitionResult:
         options: what was asked for.
         search: with the model, its costs and what was given up.
         plans: of the package, the default first.
-        alternatives: the choices beside it by name, the unsplit ones first.
-        tried: the plans that were run before one was chosen, fastest first.
+        ranking: the plans that were run before one was chosen, and the choices beside it.
     """
 
     package: Package
     options: PartitionOptions
     search: Search
     plans: tuple[PlanFrom, ...]
-    alternatives: Mapping[str, Found]
-    tried: tuple[Found, ...]
+    ranking: Ranking
+
+    @property
+    def alternatives(self) -> Mapping[str, Found]:
+        """The choices beside the plan by name, the unsplit ones first."""
+        return self.ranking.alternatives
 
     @property
     def found(self) -> Found:
@@ -118,7 +122,7 @@ class PartitionResult:
                 for entry in manifest.plans
             ],
             "alternatives": [choice.model_dump() for choice in plan.alternatives],
-            "tried": [_tried(found) for found in self.tried],
+            "tried": [_tried(found) for found in self.ranking.tried],
             "verification": plan.verification.model_dump(),
             "given_up": list(self.given_up),
         }

@@ -7,16 +7,17 @@ long as each way that was forbidden would have broken it in other plans too.
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from splitnet.package import VerificationEntry
 from splitnet.partition.analysis import Analysis
 from splitnet.partition.choose import choose
-from splitnet.partition.measure import Measured, measure
+from splitnet.partition.measure import Measured
 from splitnet.partition.options import PartitionOptions
 from splitnet.partition.seen import Seen
 from splitnet.partition.segments import BuiltPlan, build
 from splitnet.partition.table import Costs
+from splitnet.partition.trainer import Trainer
 from splitnet.partition.verify import Verifier
 from splitnet.partition.ways import Way
 from splitnet.plan import CostTable, Placement, Solution, best_split, order_through, ranked, unsplit
@@ -47,17 +48,33 @@ class Found:
     measured: Measured | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Materials:
+    """What a search starts from.
+
+    Attributes:
+        costs: with every way to send every tensor.
+        seen: what codecs need to know of the tensors' values.
+        trainer: of bottlenecks.
+    """
+
+    costs: Costs
+    seen: Seen
+    trainer: Trainer
+
+
 class Search:
     """Looks for plans whose codecs cost no more than what is allowed."""
 
-    def __init__(self, analysis: Analysis, options: PartitionOptions, costs: Costs, seen: Seen) -> None:
+    def __init__(self, analysis: Analysis, options: PartitionOptions, materials: Materials) -> None:
         self.analysis = analysis
         self.options = options
-        self.seen = seen
+        self.seen = materials.seen
+        self._all = materials.costs
+        self._trainer = materials.trainer
         self._broken: set[tuple[str, str]] = set()
-        self._all = costs
         self._verifier = Verifier(analysis)
-        self._verified: dict[tuple[object, ...], VerificationEntry] = {}
+        self._verified: dict[object, VerificationEntry] = {}
 
     @property
     def costs(self) -> Costs:
@@ -91,7 +108,7 @@ class Search:
             "all-cloud": lambda table: unsplit(table).get("all-cloud"),
             "best-split": lambda table: best_split(table, order_through(table, best.solution.placement)),
         }
-        choices = {name: self._first(_beside(pick, best)) for name, pick in picks.items()}
+        choices = {name: self._first(_judged(pick, best)) for name, pick in picks.items()}
         return {name: found for name, found in choices.items() if found is not None}
 
     def _first(self, pick: Callable[[CostTable], Solution | None], table: CostTable | None = None) -> Found | None:
@@ -107,8 +124,10 @@ class Search:
 
     def check(self, solution: Solution) -> Found | None:
         """Cut and verify a plan; None, and never again, where its codecs cost too much."""
+        if not self._has_learned(solution.placement):
+            return None
         plan = build(self.analysis, solution.placement, self.seen)
-        key = (plan.placement.exits, tuple(sorted(plan.placement.tier_of.items())), plan.sent)
+        key = identity(solution.placement)
         if key not in self._verified:
             self._verified[key] = self._verifier.verify(plan)
         verification = self._verified[key]
@@ -116,6 +135,18 @@ class Search:
             self._forbid(plan)
             return None
         return Found(solution, plan, verification)
+
+    def _has_learned(self, placement: Placement) -> bool:
+        """Train the bottlenecks that the plan uses; one that learns too little is forbidden."""
+        for tensor in (name for ways in placement.codecs for name, way in ways.items() if way == "bottleneck"):
+            if self._trainer.is_trained(tensor):
+                continue
+            learned = self._trainer.learn(tensor)
+            if learned is None:
+                self._broken.add((tensor, "bottleneck"))
+                return False
+            self.seen = replace(self.seen, bottlenecks={**self.seen.bottlenecks, tensor: learned})
+        return True
 
     def _allowed(self, costs: Costs) -> Costs:
         """The costs without the ways that were found to change the answers too much."""
@@ -139,27 +170,18 @@ class Search:
             return 1 - verification.agreement <= most
         return verification.max_rel <= 2 * most
 
-    def rerank(self, best: Found) -> tuple[Found, list[Found]]:
-        """Run the plans that were predicted best; return the fastest, and all that were run, fastest first.
-
-        Args:
-            best: the predicted optimum.
-        """
-        table = self.costs.table
-        near = ranked(table, order_through(table, best.solution.placement), CANDIDATES)
-        limit = best.solution.placement.value * _WORTH_RUNNING
-        placements = [best.solution.placement, *(one for one in near if one.value <= limit)]
+    def near(self, best: Found) -> list[Placement]:
+        """Return the best placement and those that are predicted to be nearly as good, `CANDIDATES` at most."""
+        table, first = self.costs.table, best.solution.placement
+        limit = first.value * _WORTH_RUNNING
+        ranking = ranked(table, order_through(table, first), CANDIDATES)
+        placements = [first, *(one for one in ranking if one.value <= limit)]
         if self.options.place == "split":
             placements = [one for one in placements if computing(one) > 1]
-        plans = [build(self.analysis, one, self.seen) for one in _different(placements)[:CANDIDATES]]
-        measured = measure(plans, self.analysis, self.costs, seconds=self.options.profile_s)
-        run = sorted(zip(plans, measured, strict=True), key=lambda one: one[1].value)
-        tried = [
-            Found(_solution(plan.placement, best), checked.plan, checked.verification, figures)
-            for plan, figures in run
-            if (checked := self.check(_solution(plan.placement, best))) is not None
-        ]
-        return tried[0], tried
+        different: dict[object, Placement] = {}
+        for one in placements:
+            different.setdefault(identity(one), one)
+        return list(different.values())[:CANDIDATES]
 
     def _forbid(self, plan: BuiltPlan) -> None:
         """Forbid the most drastic of the plan's lossy ways at its tensor."""
@@ -172,20 +194,10 @@ class Search:
         return self._all.nbytes(tensor, way) / self.analysis.specs[tensor].sample_nbytes
 
 
-def _beside(pick: Callable[[CostTable], Placement | None], best: Found) -> Callable[[CostTable], Solution | None]:
-    """Have what is picked judged by the bound of the best plan."""
-
-    def solution(table: CostTable) -> Solution | None:
-        placement = pick(table)
-        return None if placement is None else _solution(placement, best)
-
-    return solution
-
-
-def _solution(placement: Placement, best: Found) -> Solution:
-    bound = best.solution.bound
-    gap = (placement.value - bound) / placement.value if placement.value else 0.0
-    return Solution(placement, bound, max(gap, 0.0), best.solution.method)
+def identity(placement: Placement) -> object:
+    """Return what tells placements apart that run or send something else."""
+    sent = tuple(tuple(ways.items()) for ways in placement.codecs)
+    return placement.exits, tuple(sorted(placement.tier_of.items())), sent
 
 
 def computing(placement: Placement) -> int:
@@ -194,9 +206,18 @@ def computing(placement: Placement) -> int:
     return len(heads.union(placement.tier_of.values()))
 
 
-def _different(placements: list[Placement]) -> list[Placement]:
-    """Leave out placements that run and send the same."""
-    seen: dict[object, Placement] = {}
-    for one in placements:
-        seen.setdefault((one.exits, tuple(sorted(one.tier_of.items())), one.last), one)
-    return list(seen.values())
+def beside(placement: Placement, best: Found) -> Solution:
+    """Return another placement of the same problem, judged by the bound of the best."""
+    bound = best.solution.bound
+    gap = (placement.value - bound) / placement.value if placement.value else 0.0
+    return Solution(placement, bound, max(gap, 0.0), best.solution.method)
+
+
+def _judged(pick: Callable[[CostTable], Placement | None], best: Found) -> Callable[[CostTable], Solution | None]:
+    """Have what is picked judged by the bound of the best plan."""
+
+    def solution(table: CostTable) -> Solution | None:
+        placement = pick(table)
+        return None if placement is None else beside(placement, best)
+
+    return solution

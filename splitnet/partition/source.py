@@ -5,7 +5,6 @@ import importlib
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -50,7 +49,8 @@ def open_source(text: str, *, workdir: Path) -> Path:
     # Only here, so that cutting ONNX files needs no torch.
     from splitnet.partition.torch_export import export_module, export_program  # noqa: PLC0415
 
-    with _stdout_on_stderr():
+    # What torch and the module print is not the command's answer, which is all that standard output is for.
+    with contextlib.redirect_stdout(sys.stderr):
         if factory is None:
             return export_program(path, workdir / f"{path.stem}.onnx")
         made = _call(text, *factory.group("module", "factory"))
@@ -63,13 +63,6 @@ def _require_packages(text: str) -> None:
             f"{text}: exporting from PyTorch needs {' and '.join(missing)}: install SplitNet with the extra, "
             "splitnet[train], or export the model to ONNX elsewhere"
         )
-
-
-@contextlib.contextmanager
-def _stdout_on_stderr() -> Iterator[None]:
-    """Send what torch and the module print to standard error: standard output is the command's answer."""
-    with contextlib.redirect_stdout(sys.stderr):
-        yield
 
 
 def _call(text: str, module_name: str, attribute: str) -> object:
@@ -88,7 +81,7 @@ def _call(text: str, module_name: str, attribute: str) -> object:
         raise
     except Exception as err:
         # Whatever another's code raises is reported as one line.
-        raise ModelError(f"{text}: {attribute}() failed: {type(err).__name__}: {err}") from err
+        raise ModelError(f"{text}: {attribute}() failed: {_in_a_line(err)}") from err
     finally:
         sys.path.remove("")
 
@@ -104,4 +97,8 @@ def _import(text: str, name: str) -> ModuleType:
             ) from err
         raise ModelError(f"{text}: importing {name} failed: {err}") from err
     except Exception as err:
-        raise ModelError(f"{text}: importing {name} failed: {type(err).__name__}: {err}") from err
+        raise ModelError(f"{text}: importing {name} failed: {_in_a_line(err)}") from err
+
+
+def _in_a_line(err: Exception) -> str:
+    return f"{type(err).__name__}: {' '.join(str(err).split())[:200]}"

@@ -73,7 +73,8 @@ def _stored(path: Path, model: Path) -> StoredProfile:
     if stored.model_sha256 != digest:
         raise InvalidArgumentError(
             f"{path}: a profile of another model (SHA-256 {stored.model_sha256[:12]}…, "
-            f"that of {model} is {digest[:12]}…); measure this one on that machine with `splitnet profile {model} -o {path}`"
+            f"that of {model} is {digest[:12]}…); measure this one on that machine with "
+            f"`splitnet profile {model} -o {path}`"
         )
     return stored
 

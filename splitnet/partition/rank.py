@@ -1,0 +1,76 @@
+"""Running what was planned: the best plans and what stands beside them, in turns, before one is chosen."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from splitnet.partition.measure import Measured, measure
+from splitnet.partition.search import Found, Search, beside, identity
+from splitnet.partition.segments import build
+from splitnet.plan import Placement
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """What running plans led to.
+
+    Attributes:
+        best: the plan that is taken.
+        tried: the plans that it was taken from, best first; empty where there was no choice.
+        alternatives: the choices beside it by name, measured in the same rounds.
+    """
+
+    best: Found
+    tried: tuple[Found, ...]
+    alternatives: Mapping[str, Found]
+
+
+def rank(search: Search, best: Found, alternatives: Mapping[str, Found]) -> Ranking:
+    """Run the plans that were predicted best, and take the one that is.
+
+    By hand or in one place there is one plan only, and energy and bytes are not measured: then the predicted best
+    is taken, and run for the record.
+
+    Args:
+        search: of the job.
+        best: the predicted optimum.
+        alternatives: what to run beside it.
+    """
+    options = search.options
+    is_open = not options.cuts and options.place in ("auto", "split")
+    by_running = is_open and options.objective in ("latency", "throughput")
+    candidates = search.near(best) if by_running else [best.solution.placement]
+    every = [*candidates, *(found.solution.placement for found in alternatives.values())]
+    figures = _run(search, {identity(one): one for one in every})
+    measured = {
+        name: replace(found, measured=figures[identity(found.solution.placement)])
+        for name, found in alternatives.items()
+    }
+    if not by_running:
+        return Ranking(replace(best, measured=figures[identity(best.solution.placement)]), (), measured)
+    ordered = sorted(candidates, key=lambda one: figures[identity(one)].value)
+    checked = [search.check(beside(one, best)) for one in ordered]
+    tried = tuple(
+        replace(found, measured=figures[identity(found.solution.placement)])
+        for found in checked
+        if found is not None
+    )
+    return Ranking(tried[0], tried, measured)
+
+
+def run_rest(search: Search, plans: Sequence[Found]) -> list[Found]:
+    """Return the plans with those run, in turns, that were not run yet."""
+    waiting = [found.solution.placement for found in plans if found.measured is None]
+    figures = _run(search, {identity(one): one for one in waiting})
+    return [
+        found
+        if found.measured is not None
+        else replace(found, measured=figures[identity(found.solution.placement)])
+        for found in plans
+    ]
+
+
+def _run(search: Search, placements: Mapping[object, Placement]) -> dict[object, Measured]:
+    """Run each placement's segments in turns with the others'."""
+    plans = [build(search.analysis, placement, search.seen) for placement in placements.values()]
+    figures = measure(plans, search.analysis, search.costs, seconds=search.options.profile_s) if plans else []
+    return dict(zip(placements, figures, strict=True))

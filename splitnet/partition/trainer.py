@@ -1,0 +1,65 @@
+"""Bottlenecks in the search: priced before they have learned anything, trained once the planner picks one."""
+
+from splitnet.codec import Bottleneck
+from splitnet.graph import enumerate_cuts
+from splitnet.learn.trained import Training
+from splitnet.partition.analysis import Analysis
+from splitnet.partition.bottlenecks import train, untrained
+from splitnet.partition.options import PartitionOptions
+
+#: So many are trained at most in one job, each for so long.
+MOST_TRAININGS = 3
+TRAINING_S = 30.0
+
+
+class Trainer:
+    """Trains bottlenecks of one job, each tensor's once."""
+
+    def __init__(self, analysis: Analysis, options: PartitionOptions) -> None:
+        self._analysis = analysis
+        self._options = options
+        self._tried: dict[str, Bottleneck | None] = {}
+
+    def untrained(self) -> dict[str, Bottleneck]:
+        """Return bottlenecks that have learned nothing, for tensors that cut the model alone and can have one."""
+        reduction = self._options.bottleneck
+        if reduction is None:
+            return {}
+        inputs = {spec.name for spec in self._analysis.inputs}
+        cuts = enumerate_cuts(self._analysis.model, self._analysis.output_names)
+        alone = [cut.tensors[0] for cut in cuts if len(cut.tensors) == 1]
+        specs = [
+            self._analysis.specs[name] for name in alone if name in self._analysis.specs and name not in inputs
+        ]
+        made = {spec.name: untrained(spec, reduction, seed=self._options.seed) for spec in specs}
+        return {name: bottleneck for name, bottleneck in made.items() if bottleneck is not None}
+
+    def is_trained(self, tensor: str) -> bool:
+        """Whether the tensor's bottleneck has learned enough."""
+        return self._tried.get(tensor) is not None
+
+    def learn(self, tensor: str) -> Bottleneck | None:
+        """Train the bottleneck of `tensor`; None where it learns too little, or enough were trained.
+
+        Raises:
+            InvalidArgumentError: torch is missing, or there are too few calibration samples.
+        """
+        if tensor not in self._tried:
+            if len(self._tried) == MOST_TRAININGS:
+                return None
+            self._tried[tensor] = self._train(tensor)
+        return self._tried[tensor]
+
+    def _train(self, tensor: str) -> Bottleneck | None:
+        analysis, options = self._analysis, self._options
+        assert options.bottleneck is not None
+        trained = train(
+            analysis.model,
+            analysis.specs[tensor],
+            analysis.output_names,
+            analysis.samples,
+            training=Training(options.bottleneck, seconds=TRAINING_S, seed=options.seed),
+        )
+        # Verification sees the samples that it was fitted to; those held out are the honest judges.
+        lost = 0.0 if trained.agreement is None else 1 - trained.agreement
+        return trained.bottleneck if lost <= options.max_accuracy_drop else None
