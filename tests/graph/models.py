@@ -214,10 +214,12 @@ ZOO: dict[str, tuple[Callable[[], onnx.ModelProto], tuple[str, ...]]] = {
 
 
 def samples(model: ir.Model, batch: int, seed: int = 0) -> dict[str, Array]:
-    """Return random float32 feeds for the inputs of `model`."""
+    """Return random feeds for the inputs of `model`: normal floats, and zeros and ones for any other type."""
     rng = np.random.default_rng(seed)
-    shapes = {value.name or "": value.shape or ir.Shape([]) for value in model.graph.inputs}
-    return {
-        name: rng.standard_normal([dim if isinstance(dim, int) else batch for dim in shape]).astype(np.float32)
-        for name, shape in shapes.items()
-    }
+    feeds = {}
+    for value in model.graph.inputs:
+        shape = [dim if isinstance(dim, int) else batch for dim in value.shape or ()]
+        dtype = np.dtype(value.dtype.numpy() if value.dtype is not None else np.float32)
+        drawn = rng.standard_normal(shape) if dtype.kind == "f" else rng.integers(0, 2, shape)
+        feeds[value.name or ""] = drawn.astype(dtype)
+    return feeds

@@ -1,8 +1,9 @@
-"""Runs models in onnxruntime: at basic optimisation and on one thread, where splitting is bit-equal."""
+"""Runs models in onnxruntime on one thread, and at basic optimisation, where splitting is bit-equal."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -21,17 +22,21 @@ from splitnet.graph.shapes import Sighting
 from splitnet.tensors import Array, Tensors, take_samples
 from tests.graph.models import ZOO, loaded, samples
 
+BASIC = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+ALL = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
 
-def session(model: ir.Model) -> onnxruntime.InferenceSession:
+
+def session(model: ir.Model, level: Any = BASIC) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.graph_optimization_level = level
+    options.log_severity_level = 3
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     return onnxruntime.InferenceSession(model_bytes(model), options, providers=["CPUExecutionProvider"])
 
 
-def run(model: ir.Model, feeds: Tensors) -> Tensors:
+def run(model: ir.Model, feeds: Tensors, level: Any = BASIC) -> Tensors:
     """Run `model` on those of `feeds` that it takes."""
-    running = session(model)
+    running = session(model, level)
     wanted = {each.name for each in running.get_inputs()}
     names = [each.name for each in running.get_outputs()]
     arrays = running.run(names, {name: array for name, array in feeds.items() if name in wanted})
@@ -64,11 +69,11 @@ def chain(model: ir.Model, outputs: Sequence[str], cuts: Sequence[Cut]) -> list[
     return [extract_segment(model, *pair) for pair in pairwise(bounds)]
 
 
-def run_chain(segments: Sequence[ir.Model], feeds: Tensors, outputs: Sequence[str]) -> Tensors:
+def run_chain(segments: Sequence[ir.Model], feeds: Tensors, outputs: Sequence[str], level: Any = BASIC) -> Tensors:
     """Run `segments` in turn, relaying what passes through."""
     held = dict(feeds)
     for segment in segments:
-        held |= run(segment, held)
+        held |= run(segment, held, level)
     return {name: held[name] for name in outputs}
 
 

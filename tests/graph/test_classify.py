@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import onnx_ir as ir
 from onnx import TensorProto, helper
 
@@ -74,3 +75,19 @@ def test_a_loop_that_collects_has_a_shape_of_its_own(tmp_path: Path) -> None:
 def test_what_data_is_quantised_into_is_known(tmp_path: Path) -> None:
     assert quantised_tensors(loaded(quantised(), tmp_path)) == {"q_0", "q_1", "q_2"}
     assert not quantised_tensors(loaded(transformer(), tmp_path))
+
+
+def test_integer_operators_quantise_unless_they_answer_in_float(tmp_path: Path) -> None:
+    net = Net()
+    one, zero = net.const(1, np.float32), net.const(0, np.uint8)
+    at = net.op("QuantizeLinear", "x", one, zero, out="q")
+    at = net.op("QLinearSigmoid", at, one, zero, one, zero, domain="com.microsoft", out="sigmoid")
+    weight = net.const(np.ones((4, 4)), np.uint8)
+    scales = ["q", one, zero, weight, one, zero, ""]
+    net.op("QGemm", *scales, one, zero, domain="com.microsoft", out="gemm")
+    net.op("QGemm", *scales, domain="com.microsoft", out="float_gemm")
+    net.op("QLinearOwn", "q", domain="own", out="own")
+    proto = net.proto({"x": ["N", 4]}, {})
+    outs = ("sigmoid", "gemm", "float_gemm", "own")
+    proto.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in outs)
+    assert quantised_tensors(loaded(proto, tmp_path)) == {"q", "sigmoid", "gemm"}

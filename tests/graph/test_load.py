@@ -247,5 +247,5 @@ def test_weights_beyond_a_message_are_refused(tmp_path: Path) -> None:
     model = loaded(tiny(), tmp_path)
     huge = ir.LazyTensor(lambda: ir.tensor([0.0]), dtype=ir.DataType.FLOAT, shape=ir.Shape([2**30]), name="huge")
     model.graph.initializers["w_0"].const_value = huge
-    with pytest.raises(ModelError, match="bytes of weights; at most"):
+    with pytest.raises(ModelError, match="bytes of weights, and an ONNX file holds at most"):
         model_bytes(model)
