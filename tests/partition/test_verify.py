@@ -1,12 +1,19 @@
 """What counts as equal, and how differences are summed up."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from splitnet.codec import TensorCodec
+from splitnet.codec_names import CodingName
 from splitnet.partition.differences import Differences, bit_equal
-from splitnet.tensors import Array
+from splitnet.partition.segments import SentTensor
+from splitnet.partition.verify import Flow
+from splitnet.tensors import Array, TensorSpec
+from tests.graph.models import residual
+from tests.partition.jobs import answers, calibration, job, run_whole
 
 NAN, INF = math.nan, math.inf
 
@@ -63,3 +70,41 @@ def test_agreement_is_of_predicted_classes_alone() -> None:
     worst.add({"logits": logits}, {"logits": logits[::-1]}, 2)
     worst.add({"logits": logits}, {"logits": logits}, 2)
     assert worst.agreement == 0.5
+
+
+def test_accuracy_is_held_against_what_the_whole_model_reaches() -> None:
+    found = Differences()
+    assert (found.accuracy, found.accuracy_drop) == (None, None)
+    classes = np.eye(4, 3, dtype=np.float32)  # the last row predicts class 0
+    found.score(classes, classes[[0, 1, 1, 3]], np.array([0, 1, 2, 1]))
+    assert (found.accuracy, found.accuracy_drop) == (0.5, 0.25)
+    found.score(classes, classes, np.array([0, 1, 2, 0]))
+    assert (found.accuracy, found.accuracy_drop) == (0.75, 0.125)
+
+
+@pytest.mark.parametrize(("coding", "lossless"), [("zstd", True), ("png", True), ("jpeg", False)])
+def test_what_a_coding_loses_is_lost_in_verification_too(coding: CodingName, lossless: bool) -> None:  # noqa: FBT001
+    spec = TensorSpec("x", "uint8", ("batch", 1, 8, 8))
+    array = np.random.default_rng(0).integers(0, 256, (2, 1, 8, 8), np.uint8)
+    wire = (SentTensor(TensorCodec("none", spec), coding),)
+    flow = Flow({"x": array, "y": array}, np.arange(2))
+    flow.send(wire, compact=False)
+    assert flow.values.keys() == {"x"}
+    assert np.array_equal(flow.values["x"], array) is lossless
+    flow.send(wire, compact=True)
+    assert (flow.values["x"].shape, flow.kept.tolist()) == ((1, 1, 8, 8), [0])
+
+
+@pytest.mark.parametrize("codec", ["none", "u8"])
+def test_the_accuracy_of_a_plan_is_that_of_its_segments(codec: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((40, 3, 8, 8)).astype(np.float32)
+    labels = rng.integers(0, 5, 40)
+    result = job(
+        residual(), tmp_path, cuts=(("stem",),), codec=codec, calibration=calibration(tmp_path, x=x, labels=labels)
+    )
+    verified = result.package.manifest.plan.verification
+    split = (answers(result.package, {"x": x})["y"].argmax(axis=1) == labels).mean()
+    whole = (run_whole(tmp_path / "model.onnx", {"x": x})["y"].argmax(axis=1) == labels).mean()
+    assert verified.accuracy == pytest.approx(split)
+    assert verified.accuracy_drop == pytest.approx(whole - split)
