@@ -8,15 +8,12 @@ import onnx_ir as ir
 from splitnet.codec import Bottleneck
 from splitnet.errors import InvalidArgumentError
 from splitnet.learn.form import form_of
-from splitnet.learn.trained import Trained, Training
+from splitnet.learn.trained import LEAST_SAMPLES, Trained, Training
 from splitnet.samples import Samples
 from splitnet.tensors import TensorSpec
 
 #: How many times fewer values than its tensor a code may have, the mildest first.
 REDUCTIONS: tuple[int, ...] = (4, 8, 16, 32, 64)
-
-#: Fewer samples are learned by heart.
-LEAST_SAMPLES = 32
 
 
 def untrained(spec: TensorSpec, reduction: int, *, seed: int = 0) -> Bottleneck | None:
@@ -49,7 +46,8 @@ def train(
     Raises:
         InvalidArgumentError: torch is not installed, there are fewer than `LEAST_SAMPLES` samples, or the tensor
             has no bottleneck of that reduction.
-        ModelError: the tensor does not cut the outputs from the inputs alone.
+        ModelError: the tensor does not cut the outputs from the inputs alone, holds NaN or infinity on the
+            samples, or the model has more weights than one ONNX file holds.
     """
     if importlib.util.find_spec("torch") is None:
         raise InvalidArgumentError(
@@ -61,8 +59,7 @@ def train(
             f"a bottleneck is trained on at least {LEAST_SAMPLES} samples, got {samples.count}: give more of them "
             "with --calibration"
         )
-    form = form_of(tensor, training.reduction)
-    if form is None:
+    if form_of(tensor, training.reduction) is None:
         raise InvalidArgumentError(
             f"tensor {tensor.name!r}: {tensor.dtype} {list(tensor.shape)} has no bottleneck of reduction "
             f"{training.reduction}; expected float32 [batch, channels, height, width], [batch, sequence, hidden] "
@@ -71,4 +68,4 @@ def train(
     # Only here, so that planning needs no torch.
     from splitnet.learn.distil import distil  # noqa: PLC0415
 
-    return distil(model, tensor, [name for name in outputs if name != tensor.name], samples, (form, training))
+    return distil(model, tensor, [name for name in outputs if name != tensor.name], samples, training=training)

@@ -1,15 +1,20 @@
 """Bottlenecks in the search: priced before they have learned anything, trained once the planner picks one."""
 
+import logging
+
 from splitnet.codec import Bottleneck
+from splitnet.errors import ModelError
 from splitnet.graph import enumerate_cuts
 from splitnet.learn.trained import Training
 from splitnet.partition.analysis import Analysis
 from splitnet.partition.bottlenecks import train, untrained
 from splitnet.partition.options import PartitionOptions
 
+logger = logging.getLogger(__name__)
+
 #: So many are trained at most in one job, each for so long.
 MOST_TRAININGS = 3
-TRAINING_S = 30.0
+TRAINING_S = 60.0
 
 
 class Trainer:
@@ -23,7 +28,8 @@ class Trainer:
     def untrained(self) -> dict[str, Bottleneck]:
         """Return bottlenecks that have learned nothing, for tensors that cut the model alone and can have one."""
         reduction = self._options.bottleneck
-        if reduction is None:
+        # A model that is run in pieces is too large to be differentiated.
+        if reduction is None or self._analysis.whole.piece_bytes is not None:
             return {}
         inputs = {spec.name for spec in self._analysis.inputs}
         cuts = enumerate_cuts(self._analysis.model, self._analysis.output_names)
@@ -53,13 +59,17 @@ class Trainer:
     def _train(self, tensor: str) -> Bottleneck | None:
         analysis, options = self._analysis, self._options
         assert options.bottleneck is not None
-        trained = train(
-            analysis.model,
-            analysis.specs[tensor],
-            analysis.output_names,
-            analysis.samples,
-            training=Training(options.bottleneck, seconds=TRAINING_S, seed=options.seed),
-        )
+        try:
+            trained = train(
+                analysis.model,
+                analysis.specs[tensor],
+                analysis.output_names,
+                analysis.samples,
+                training=Training(options.bottleneck, seconds=TRAINING_S, seed=options.seed),
+            )
+        except ModelError as err:
+            logger.warning("no bottleneck for %s: %s", tensor, err)
+            return None
         # Verification sees the samples that it was fitted to; those held out are the honest judges.
         lost = 0.0 if trained.agreement is None else 1 - trained.agreement
         return trained.bottleneck if lost <= options.max_accuracy_drop else None

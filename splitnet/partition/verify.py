@@ -44,7 +44,7 @@ class _Case:
 
 
 @dataclass(slots=True)
-class _Flow:
+class Flow:
     """A case on its way up through the tiers.
 
     Attributes:
@@ -58,6 +58,7 @@ class _Flow:
     made: dict[str, tuple[NDArray[np.intp], Array]] = field(default_factory=dict)
 
     def take(self, made: Tensors) -> None:
+        """Go on with what a segment made."""
         self.values = self.values | made
         self.made |= {name: (self.kept, array) for name, array in made.items()}
 
@@ -83,8 +84,8 @@ def _coded(sent: SentTensor, array: Array) -> Array:
 class Verifier:
     """Holds plans against one whole model at basic optimisation.
 
-    A large model runs in pieces, and so do its segments. Pieces of a quantised model run as they are: a cut between
-    a DequantizeLinear and the next QuantizeLinear changes answers at basic optimisation already.
+    A large model runs in pieces, and so do its segments. Pieces of a quantised model run as they are: a cut
+    between a DequantizeLinear and the next QuantizeLinear changes answers at basic optimisation already.
     """
 
     def __init__(self, analysis: Analysis) -> None:
@@ -120,9 +121,11 @@ class Verifier:
                 f"the segments differ from the whole model by up to {found.max_abs:.3g}: this model cannot be cut "
                 "here without changing its answers; cut elsewhere with --cut, or use --place all-device"
             )
-        if plan.lossy or self._analysis.samples.labels is not None:
-            for cases in self._together(self._measuring()):
+        for cases in self._together(self._measuring()):
+            if plan.lossy:
                 self._compare(plan, runners, cases, found)
+            else:
+                self._score_whole(cases, found)
         return VerificationEntry(
             level="tolerance" if plan.lossy else "bit-equal",
             max_abs=found.max_abs,
@@ -156,7 +159,7 @@ class Verifier:
     ) -> None:
         """Run whole and segments on `cases`."""
         expected = self._answers([case.which for case in cases])
-        flows = [_Flow(self._analysis.samples.take(case.which), np.arange(len(case.which))) for case in cases]
+        flows = [Flow(self._analysis.samples.take(case.which), np.arange(len(case.which))) for case in cases]
         for index, tier in enumerate(TIERS[: len(plan.wires) + 1]):
             if tier in runners:
                 for flow, made in zip(flows, runners[tier].run_each([f.values for f in flows]), strict=True):
@@ -168,7 +171,7 @@ class Verifier:
             found.samples += len(case.which)
             self._add(found, want, flow)
             if case.scored:
-                self._score(found, want, flow, case)
+                self._score(found, want, {name: array for name, (_, array) in flow.made.items()}, case.which)
 
     def _answers(self, batches: Sequence[range]) -> list[Tensors]:
         """What the whole model answers to each of `batches`, which it is asked once."""
@@ -177,7 +180,7 @@ class Verifier:
         self._expected |= dict(zip(missing, made, strict=True))
         return [self._expected[which] for which in batches]
 
-    def _add(self, found: Differences, expected: Tensors, flow: _Flow) -> None:
+    def _add(self, found: Differences, expected: Tensors, flow: Flow) -> None:
         """Compare what was made: the model's answers where they are known, and exits on their own samples."""
         groups: dict[int, list[str]] = {}
         for name, (kept, _) in flow.made.items():
@@ -189,9 +192,15 @@ class Verifier:
             want = {name: take_samples(spec, expected[name], kept) for name, spec in specs.items()}
             found.add(want, {name: flow.made[name][1] for name in names}, kept.size)
 
-    def _score(self, found: Differences, expected: Tensors, flow: _Flow, case: _Case) -> None:
+    def _score_whole(self, cases: Sequence[_Case], found: Differences) -> None:
+        """Count what the whole model gets right, for segments that answer the same to the bit."""
+        if self._analysis.samples.labels is not None:
+            for case, answers in zip(cases, self._answers([case.which for case in cases]), strict=True):
+                self._score(found, answers, answers, case.which)
+
+    def _score(self, found: Differences, expected: Tensors, actual: Tensors, which: range) -> None:
         """Hold the first of the model's own outputs that predicts classes against the labels."""
         labels = self._analysis.samples.labels
-        names = [name for name in self._analysis.output_names if predicts_classes(expected[name], len(case.which))]
+        names = [name for name in self._analysis.output_names if predicts_classes(expected[name], len(which))]
         if labels is not None and names:
-            found.score(expected[names[0]], flow.made[names[0]][1], labels[case.which.start : case.which.stop])
+            found.score(expected[names[0]], actual[names[0]], labels[which.start : which.stop])

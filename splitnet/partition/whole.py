@@ -5,8 +5,9 @@ from collections.abc import Callable, Collection, Iterator
 import numpy as np
 import onnx_ir as ir
 
-from splitnet.cost import Profile, profile_model
+from splitnet.cost import NodeTensors, Profile, profile_model
 from splitnet.graph import quantised_tensors
+from splitnet.graph.values import name_of, reads
 from splitnet.onnx_session import OnnxSession, Optimisation
 from splitnet.partition.observe import observe_shapes
 from splitnet.partition.runner import ModelRunner
@@ -108,6 +109,7 @@ class WholeModel:
             ModelError: the model cannot be run.
         """
         steps = Steps(self.model, piece_bytes=self.piece_bytes)
+        places = {name_of(node): _place(node) for node in self.model.graph}
         walk = steps.walk([self.samples.take([0])])
         profiles: list[Profile] = []
         for index, step in enumerate(walk):
@@ -116,8 +118,8 @@ class WholeModel:
                 profile_model(
                     source,
                     feeds,
+                    nodes={name: places[name] for name in step.piece.nodes},
                     seconds=seconds / len(steps.pieces),
-                    nodes=step.piece.nodes,
                     on_progress=_part_of(on_progress, index, len(steps.pieces)),
                 )
             )
@@ -129,6 +131,13 @@ class WholeModel:
         size = most if any(spec.batch_axis is not None for spec in self.samples.specs) else 1
         for start in range(0, count, size):
             yield range(start, min(start + size, count))
+
+
+def _place(node: ir.Node) -> NodeTensors:
+    return NodeTensors(
+        tuple(value.name for value in reads(node) if value.name),
+        tuple(value.name for value in node.outputs if value.name),
+    )
 
 
 def _part_of(

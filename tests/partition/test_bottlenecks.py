@@ -89,6 +89,7 @@ def test_training_makes_the_loss_smaller(tmp_path: Path) -> None:
     model, samples = _observed(_network(), tmp_path, 200)
     before, after = (_trained(model, samples, seconds=seconds) for seconds in (0, SECONDS))
     assert before.losses.best == before.losses.first == pytest.approx(after.losses.first)
+    assert before.losses.steps == before.losses.best_step == 0
     assert after.losses.best < after.losses.first
     assert 0 < after.losses.best_step <= after.losses.steps
 
@@ -165,6 +166,15 @@ def test_a_tensor_that_cuts_nothing_is_refused(tmp_path: Path) -> None:
     net.op("Add", "t", "x", out="y")
     model, samples = _observed(net.proto({"x": ["N", HIDDEN]}, {"y": ["N", HIDDEN]}), tmp_path, 40)
     with pytest.raises(ModelError, match="do not bound"):
+        _trained(model, samples)
+
+
+def test_infinity_is_refused(tmp_path: Path) -> None:
+    net = Net()
+    net.op("Div", "x", net.const(np.zeros(HIDDEN), np.float32), out="t")
+    net.op("Tanh", "t", out="y")
+    model, samples = _observed(net.proto({"x": ["N", HIDDEN]}, {"y": ["N", HIDDEN]}), tmp_path, 40)
+    with pytest.raises(ModelError, match="'t' holds NaN or infinity"):
         _trained(model, samples)
 
 
