@@ -127,7 +127,7 @@ def test_commands_and_their_options_exist(page: Path) -> None:
 
 
 #: Where a command's options are described.
-REFERENCE = {"partition": "partition", "plan": "plan", "emulate": "emulate"} | dict.fromkeys(
+REFERENCE = {"partition": "partition", "profile": "profile", "plan": "plan", "emulate": "emulate"} | dict.fromkeys(
     ("inspect", "cloud", "edge", "device", "demo"), "programs"
 )
 

@@ -1,4 +1,4 @@
-"""Bit rates as people write them."""
+"""Bit rates, sizes and durations as people write them."""
 
 import math
 import re
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splitnet.errors import InvalidArgumentError
-from splitnet.units import parse_duration_s, parse_rate
+from splitnet.units import parse_duration_s, parse_rate, parse_size
 
 FACTORS = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9}
 SPACE = st.text(" \t", max_size=2)
@@ -85,3 +85,35 @@ def test_durations_scale_by_their_unit(count: int, unit: tuple[str, float]) -> N
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(InvalidArgumentError, match="write it like 5ms"):
         parse_duration_s(text)
+
+
+SIZE_FACTORS = FACTORS | {"Ki": 2**10, "ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+
+
+@COMMON
+@given(st.integers(1, 10**6), st.sampled_from(sorted(SIZE_FACTORS)), SPACE)
+def test_whole_sizes_are_exact(number: int, suffix: str, space: str) -> None:
+    assert parse_size(f"{number}{space}{suffix}") == number * SIZE_FACTORS[suffix]
+
+
+@COMMON
+@given(st.integers(1, 2**63))
+def test_bytes_pass(number: int) -> None:
+    assert parse_size(number) == number
+
+
+def test_parts_of_a_byte_are_rounded() -> None:
+    assert parse_size("1.4M") == 1_400_000
+    assert parse_size("0.3Ki") == 307
+
+
+@pytest.mark.parametrize("text", [*NOT_RATES, "12i", "1 TiB", "0.4"])
+def test_what_is_no_size(text: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=re.escape(repr(text))):
+        parse_size(text)
+
+
+@pytest.mark.parametrize("size", [0, -1, True, 1.5])
+def test_a_number_that_is_no_size(size: int) -> None:
+    with pytest.raises(InvalidArgumentError, match="expected bytes above zero"):
+        parse_size(size)

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from splitnet.cli.console import print_json, start_logging, stderr
+from splitnet.cli.console import print_json, progress_bar, start_logging
 from splitnet.cli.partition_result import check_report, print_result, save_report
+from splitnet.cli.values import axis_size
 from splitnet.errors import InvalidArgumentError
 from splitnet.tiers import TIERS, Tier
 
@@ -110,6 +110,7 @@ def partition(
         from splitnet.cost import default_site, load_site
         from splitnet.partition import PartitionOptions
         from splitnet.partition import partition as run
+        from splitnet.partition.reference import measure_gflops
         from splitnet.partition.source import open_source
     except ModuleNotFoundError as err:
         raise InvalidArgumentError(
@@ -121,7 +122,7 @@ def partition(
         options = PartitionOptions(
             model=open_source(model, workdir=Path(folder)),
             output=output,
-            site=load_site(deployment) if deployment is not None else default_site(),
+            site=load_site(deployment, measure_gflops) if deployment is not None else default_site(),
             name=name,
             version=version,
             calibration=calibration,
@@ -136,11 +137,11 @@ def partition(
             place=place,
             plans=plans,
             profiles=dict(_profile(text) for text in profile or ()),
-            axis_sizes=dict(_axis_size(text) for text in dim or ()),
+            axis_sizes=dict(axis_size(text) for text in dim or ()),
             epsilon=epsilon,
             seed=seed,
         )
-        with _progress() as progress:
+        with progress_bar() as progress:
             task = progress.add_task("start", total=1.0)
             result = run(options, lambda step, share: progress.update(task, description=step, completed=share))
         if report is not None:
@@ -149,24 +150,6 @@ def partition(
         print_json(result.to_json())
     else:
         print_result(result, compared=place == "auto" and not cut)
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        console=stderr,
-        disable=not stderr.is_terminal,
-        transient=True,
-    )
-
-
-def _axis_size(text: str) -> tuple[str, int]:
-    axis, equals, size = text.partition("=")
-    if not equals or not axis or not size.isdecimal():
-        raise InvalidArgumentError(f"--dim {text!r}: expected AXIS=SIZE, such as sequence=128")
-    return axis, int(size)
 
 
 def _profile(text: str) -> tuple[Tier, Path]:

@@ -117,11 +117,12 @@ def _print_profile(measured: "StoredProfile", output: Path, *, json_output: bool
         table.add_row(escape(op), str(nodes[op]), f"{ms:.3f}", f"{ms / measured.whole_ms:.1%}")
     console = Console(highlight=False)
     console.print(table)
-    console.print(f"{escape(str(output))}: {len(measured.nodes)} nodes, median of {measured.runs} runs")
+    found = f"{escape(str(output))}: {len(measured.nodes)} nodes, median of {measured.runs} runs"
+    console.print(found, soft_wrap=True)
 
 
 def _measure_machine(output: Path, name: str | None, seconds: float, *, json_output: bool) -> None:
-    from splitnet.cost import machine_toml, this_machine, write_whole
+    from splitnet.cost import machine_toml, this_machine
     from splitnet.partition.reference import measure_gflops
 
     hardware = this_machine()
@@ -129,7 +130,7 @@ def _measure_machine(output: Path, name: str | None, seconds: float, *, json_out
         task = progress.add_task("reference network", total=1.0)
         gflops = measure_gflops(seconds=seconds, on_progress=lambda share: progress.update(task, completed=share))
     section = machine_toml(hardware, gflops, name=name or hardware.name)
-    write_whole(section, output)
+    write_whole(section.encode(), output)
     if json_output:
         print_json({"machine": str(output), "name": name or hardware.name, "gflops": gflops})
     else:

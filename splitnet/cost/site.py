@@ -1,15 +1,20 @@
 """The deployment file: which machines are device, edge and cloud, and what links join them."""
 
 import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic import Field, ValidationError
 
-from splitnet.config import Frozen, describe, read_toml
-from splitnet.errors import ConfigError, InvalidArgumentError
-from splitnet.units import parse_rate
+from splitnet.config import Model, describe, read_toml
+from splitnet.cost.entries import Strict
+from splitnet.cost.library import completed, library
+from splitnet.cost.links import Link, LinkEntry
+from splitnet.cost.machines import Machine, MachineEntry
+from splitnet.errors import ConfigError
+from splitnet.tiers import TIERS, Tier
 
 #: What is assumed where no deployment file is given; `default_site` reads it.
 DEFAULT_SITE_TOML = """\
@@ -44,56 +49,7 @@ delay_ms = 40
 """
 
 
-def _bits_a_second(value: Any) -> float:  # noqa: ANN401 -- whatever the file holds
-    """Read a bandwidth for pydantic, which collects the error with its path."""
-    try:
-        return parse_rate(value)
-    except (InvalidArgumentError, TypeError, ValueError, OverflowError) as err:
-        raise PydanticCustomError("rate", "expected bits a second above zero, such as 20000000 or '20M'") from err
-
-
-_Positive: TypeAlias = Annotated[float, Field(gt=0)]
-_Milliseconds: TypeAlias = Annotated[float, Field(ge=0)]
-
-
-class _Strict(Frozen):
-    """A number in quotes is an error too."""
-
-    model_config = ConfigDict(strict=True)
-
-
-class _MachineEntry(_Strict):
-    speed: _Positive
-    description: str = ""
-
-
-class Machine(_MachineEntry):
-    """A machine that a tier runs on.
-
-    Attributes:
-        name: its key in the file.
-        speed: relative to the machine that profiles, which is 1.0; a time there is divided by it.
-        description: free text for reports.
-    """
-
-    name: str
-
-
-class Link(_Strict):
-    """A link between two tiers.
-
-    Attributes:
-        bandwidth_bps: bits a second, each way.
-        delay_ms: one-way delay in ms.
-        jitter_ms: how much the one-way delay varies, in ms.
-    """
-
-    bandwidth_bps: _Positive
-    delay_ms: _Milliseconds
-    jitter_ms: _Milliseconds = 0.0
-
-
-class Site(_Strict):
+class Site(Strict):
     """The three machines, in the order in which a sample meets them, and the links between them.
 
     Attributes:
@@ -109,60 +65,100 @@ class Site(_Strict):
     links: tuple[Link, Link]
 
 
-class _Tiers(_Strict):
+class _Tiers(Strict):
     device: str
     edge: str
     cloud: str
+    machines: list[str] = Field(default_factory=list)
 
 
-class _LinkEntry(_Strict):
-    bandwidth: Annotated[float, BeforeValidator(_bits_a_second)]
-    delay_ms: _Milliseconds
-    jitter_ms: _Milliseconds = 0.0
-
-    def link(self) -> Link:
-        return Link(bandwidth_bps=self.bandwidth, delay_ms=self.delay_ms, jitter_ms=self.jitter_ms)
+class _Links(Strict):
+    device_edge: LinkEntry = Field(alias="device-edge")
+    edge_cloud: LinkEntry = Field(alias="edge-cloud")
 
 
-class _Links(_Strict):
-    device_edge: _LinkEntry = Field(alias="device-edge")
-    edge_cloud: _LinkEntry = Field(alias="edge-cloud")
+class _MachineFile(Strict):
+    machine: dict[str, MachineEntry] = Field(default_factory=dict)
 
 
-class _SiteFile(_Strict):
+class _SiteFile(_MachineFile):
     site: _Tiers
-    machine: dict[str, _MachineEntry]
     link: _Links
 
 
-def load_site(path: Path) -> Site:
-    """Read a deployment file.
+def load_site(path: Path, reference_gflops: Callable[[], float] | None = None) -> Site:
+    """Read a deployment file, the files of machines that it names, and the traces of its links.
+
+    Args:
+        path: the file; names of files in it are relative to its folder.
+        reference_gflops: measures the machine that profiles, in the GFLOP/s of docs/site.md; called once, and only
+            where a machine's speed is absolute. None: such machines are refused.
 
     Raises:
         NotFoundError: there is no such file.
         ConfigError: it cannot be read, is not TOML, or a key is unknown, missing or out of range; the message
             names the file and the key's path, as in `machine.pi.speed`.
     """
-    return _site(read_toml(path), str(path))
+    read = _valid(_SiteFile, read_toml(path), str(path))
+    defined = dict(_defined(read, path))
+    measure = cache(reference_gflops) if reference_gflops is not None else None
+    machines = {
+        tier: _machine(getattr(read.site, tier), f"{path}: site.{tier}", defined, measure) for tier in TIERS
+    }
+    return _site(machines, read.link, path.parent)
 
 
 def default_site() -> Site:
     """Return what is assumed without a deployment file, `DEFAULT_SITE_TOML`."""
-    return _site(tomllib.loads(DEFAULT_SITE_TOML), "the default deployment")
+    source = "the default deployment"
+    read = _valid(_SiteFile, tomllib.loads(DEFAULT_SITE_TOML), source)
+    machines = {tier: _machine(getattr(read.site, tier), source, read.machine, None) for tier in TIERS}
+    return _site(machines, read.link, Path())
 
 
-def _site(values: dict[str, Any], source: str) -> Site:
+def _site(machines: Mapping[Tier, Machine], links: _Links, folder: Path) -> Site:
+    return Site(
+        device=machines["device"],
+        edge=machines["edge"],
+        cloud=machines["cloud"],
+        links=(links.device_edge.link(folder), links.edge_cloud.link(folder)),
+    )
+
+
+def _valid(kind: type[Model], values: dict[str, Any], source: str) -> Model:
     try:
-        read = _SiteFile.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as err:
         raise ConfigError(f"{source}: {describe(err)}") from err
-    machines = {tier: _machine(read, tier, source) for tier in ("device", "edge", "cloud")}
-    return Site(**machines, links=(read.link.device_edge.link(), read.link.edge_cloud.link()))
 
 
-def _machine(read: _SiteFile, tier: str, source: str) -> Machine:
-    name: str = getattr(read.site, tier)
-    if name not in read.machine:
-        known = ", ".join(sorted(read.machine)) or "none"
-        raise ConfigError(f"{source}: site.{tier}: there is no [machine.{name}]; defined are: {known}")
-    return Machine(name=name, **read.machine[name].model_dump())
+def _defined(read: _SiteFile, path: Path) -> Iterator[tuple[str, MachineEntry]]:
+    """Yield the machines of the deployment file and of the files that it names, each name once."""
+    yield from read.machine.items()
+    origin = dict.fromkeys(read.machine, path)
+    for name in read.site.machines:
+        other = path.parent / name
+        for machine, entry in _valid(_MachineFile, read_toml(other), str(other)).machine.items():
+            if machine in origin:
+                raise ConfigError(
+                    f"{other}: machine.{machine}: defined in {origin[machine]} as well; rename one of them"
+                )
+            origin[machine] = other
+            yield machine, entry
+
+
+def _machine(
+    name: str, source: str, defined: Mapping[str, MachineEntry], reference_gflops: Callable[[], float] | None
+) -> Machine:
+    """Return the machine `name`: of the file, or else of the library."""
+    entry = defined.get(name) or library().get(name)
+    if entry is None:
+        known = ", ".join(sorted(defined)) or "none"
+        raise ConfigError(
+            f"{source}: there is no [machine.{name}]; defined are: {known}; "
+            f"the library has: {', '.join(library())}"
+        )
+    try:
+        return completed(entry, name).machine(name, reference_gflops)
+    except ConfigError as err:
+        raise ConfigError(f"{source}: {err}") from err

@@ -1,11 +1,15 @@
 """The shapes of a model's tensors, from running it at two batch sizes."""
 
+from collections.abc import Sequence
+
 import onnx_ir as ir
 
+from splitnet.errors import InvalidArgumentError, ModelError
 from splitnet.graph import observable, record_shapes
 from splitnet.onnx_session import OnnxSession
 from splitnet.partition.walk import Steps
 from splitnet.samples import Samples
+from splitnet.tensors import Tensors
 
 #: What a run saw of a tensor: numpy's name of its element type, and its shape.
 Sightings = dict[str, tuple[str, tuple[int, ...]]]
@@ -34,10 +38,21 @@ def observe_shapes(model: ir.Model, samples: Samples, *, piece_bytes: int | None
         session = OnnxSession(
             step.source(names), name="the whole model", optimisation="none", prepack=not steps.in_pieces
         )
-        made = [session.run(feeds) for feeds in step.feeds]
+        made = _run_each(session, step.feeds)
         for sightings, tensors in zip(seen, made, strict=True):
             sightings |= {
                 name: (array.dtype.name, array.shape) for name, array in tensors.items() if name in names
             }
         walk.carry(made)
     record_shapes(model, seen, sizes)
+
+
+def _run_each(session: OnnxSession, batches: Sequence[Tensors]) -> list[Tensors]:
+    try:
+        return [session.run(feeds) for feeds in batches]
+    except (ModelError, InvalidArgumentError) as err:
+        if len(batches) == 1:
+            raise
+        raise type(err)(
+            f"{err}; where the model runs at one batch size only, fix its batch axis: for one called N, --dim N=1"
+        ) from err

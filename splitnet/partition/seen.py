@@ -13,8 +13,9 @@ _BATCH = 4
 # Fewer where the model is slow: so long is spent on running it, but for so many samples at least.
 _SECONDS = 3.0
 _LEAST_SAMPLES = 16
-# Values that codings are measured on are those of the first batch, up to so many bytes together.
-_KEPT_BYTES = 256 * 2**20
+# Codings are measured on the values of the first batch, of tensors that are not too large to be worth sending.
+_KEPT_EACH_BYTES = 8 * 2**20
+_KEPT_BYTES = 128 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +48,12 @@ def look(analysis: Analysis, tensors: Collection[str], *, sample_ms: float) -> S
     )
     statistics: dict[str, ValueStatistics] = {}
     values: dict[str, Array] = {}
+    left = _KEPT_BYTES
     for made in analysis.whole.values(tensors, count=count, batch=_BATCH):
         for name, array in made.items():
             found = statistics_of(analysis.specs[name], array)
             statistics[name] = statistics[name].merge(found) if name in statistics else found
-            values.setdefault(name, array)
-    return Seen(statistics, _small_enough(values))
-
-
-def _small_enough(made: Mapping[str, Array]) -> dict[str, Array]:
-    """Keep the smallest tensors, as many as fit: they are those that one would send."""
-    kept: dict[str, Array] = {}
-    left = _KEPT_BYTES
-    for name, array in sorted(made.items(), key=lambda item: item[1].nbytes):
-        left -= array.nbytes
-        if left < 0:
-            break
-        kept[name] = array
-    return kept
+            if name not in values and array.nbytes <= min(left, _KEPT_EACH_BYTES):
+                values[name] = array
+                left -= array.nbytes
+    return Seen(statistics, values)

@@ -80,6 +80,11 @@ class BuiltPlan:
         return tuple(tuple((one.codec.tensor.name, one.way.name) for one in wire) for wire in self.wires)
 
     @property
+    def rounds(self) -> bool:
+        """Whether a float16 tensor crosses: onnxruntime keeps float32 between operators, where a cut rounds."""
+        return any(one.codec.tensor.dtype == "float16" for wire in self.wires for one in wire)
+
+    @property
     def lossy(self) -> tuple[tuple[str, str], ...]:
         """What may change answers: (tensor, way to send it), each once."""
         sent = dict.fromkeys((one.codec.tensor.name, one.way) for wire in self.wires for one in wire)

@@ -52,7 +52,7 @@ def measure_times(
         ConfigError: a profile cannot be read, or no tier can run the model.
         InvalidArgumentError: a profile is of another model.
     """
-    stored = {tier: _stored(path, options.model) for tier, path in options.profiles.items()}
+    stored = {tier: _stored(path, options) for tier, path in options.profiles.items()}
     profile = analysis.whole.profile(seconds=options.profile_s, on_progress=on_progress)
     machines = dict(zip(TIERS, (options.site.device, options.site.edge, options.site.cloud), strict=True))
     able = _able(machines, quantised=bool(analysis.quantised))
@@ -66,15 +66,19 @@ def measure_times(
     )
 
 
-def _stored(path: Path, model: Path) -> StoredProfile:
+def _stored(path: Path, options: PartitionOptions) -> StoredProfile:
     stored = read_profile(path)
-    with model.open("rb") as file:
+    with options.model.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
+    remedy = f"measure this one on that machine with `splitnet profile {options.model} -o {path}`"
     if stored.model_sha256 != digest:
         raise InvalidArgumentError(
             f"{path}: a profile of another model (SHA-256 {stored.model_sha256[:12]}…, "
-            f"that of {model} is {digest[:12]}…); measure this one on that machine with "
-            f"`splitnet profile {model} -o {path}`"
+            f"that of {options.model} is {digest[:12]}…); {remedy}"
+        )
+    if stored.axis_sizes != dict(options.axis_sizes):
+        raise InvalidArgumentError(
+            f"{path}: measured with axes {stored.axis_sizes}, and --dim says {dict(options.axis_sizes)}; {remedy}"
         )
     return stored
 

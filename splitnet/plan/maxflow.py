@@ -12,7 +12,7 @@ import numpy as np
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
-from splitnet.plan.terms import Flags, Floats, Indices
+from splitnet.plan.arrays import Flags, Floats, Indices
 
 SOURCE, SINK = 0, 1
 
@@ -57,17 +57,16 @@ class Cut:
     source_side: Flags
 
 
-def min_cut(network: Network, upper: float) -> Cut:
+def min_cut(network: Network) -> Cut | None:
     """Return a smallest cut, of several one with as many vertices as possible on the source's side.
 
-    Args:
-        network: the network.
-        upper: the size of some cut in which every vertex but the sink is on the source's side.
+    None: infinite arcs lead from source to sink, so nothing can be cut.
     """
     residual = _matrix(network)
-    source_side = np.ones(network.size, np.bool_)
-    source_side[SINK] = False
-    flow, left = 0.0, upper
+    source_side = _cannot_reach_sink(_uncuttable(residual))
+    if not source_side[SOURCE]:
+        return None
+    flow, left = 0.0, _weight(residual, source_side)
     for _ in range(_MOST_ROUNDS):
         if left <= max(TOLERANCE * (flow + left), _NOTHING):
             break
@@ -83,7 +82,7 @@ def min_cut(network: Network, upper: float) -> Cut:
         residual.data = np.maximum(residual.data, 0.0)
         left = _weight(residual, source_side)
     rounding = len(network.tails) * np.finfo(np.float64).eps * (flow + left)
-    return Cut(max(0.0, flow - rounding), source_side)
+    return Cut(max(0.0, float(flow - rounding)), source_side)
 
 
 def _matrix(network: Network) -> csr_array:
@@ -94,7 +93,15 @@ def _matrix(network: Network) -> csr_array:
     return csr_array(coo_array(arcs, shape=shape))
 
 
+def _uncuttable(capacity: csr_array) -> csr_array:
+    """The infinite arcs alone."""
+    infinite = capacity.copy()
+    infinite.data = np.isinf(infinite.data).astype(np.int32)
+    return infinite
+
+
 def _cannot_reach_sink(residual: csr_array) -> Flags:
+    """Which vertices cannot; `residual` loses its zeros."""
     residual.eliminate_zeros()
     reached = breadth_first_order(residual.T.tocsr(), SINK, return_predecessors=False)
     outside = np.ones(residual.shape[0], np.bool_)

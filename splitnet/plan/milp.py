@@ -10,15 +10,15 @@ cap to the byte.
 import logging
 import math
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, milp
 
-from splitnet.errors import InvalidArgumentError, SplitNetError
-from splitnet.plan.mincut import Solution
+from splitnet.plan.arrays import Floats, Indices
 from splitnet.plan.programme import Cover, cover_of, programme_of
-from splitnet.plan.terms import Indices, Terms
+from splitnet.plan.terms import Found, Terms
 
 # What the best known placement costs in the programme. A cost beyond twice that rules a choice out already.
 # With 10,000 HiGHS 1.12 failed on 14 of 1,000 small problems (see `_run`), with 100 on none.
@@ -32,42 +32,37 @@ _CLEAR = _OPTIMAL, _TIME_IS_UP, _INFEASIBLE = 0, 1, 2
 _log = logging.getLogger(__name__)
 
 
-class NoPlacementError(InvalidArgumentError):
-    """No placement keeps the order, the caps and what must stay on the device."""
-
-
-def solve_milp(terms: Terms, *, time_limit_s: float = 60.0) -> Solution:
+def solve_milp(terms: Terms, value: Callable[[Indices], float], *, upper: float, end: float) -> Found:
     """Return the placement of least cost, or the best found in time, with the bound that was proved.
 
-    Raises:
-        NoPlacementError: no placement is allowed.
-        InvalidArgumentError: the time was up before a placement was found.
+    Args:
+        terms: numbers of any objective.
+        value: what a placement, `[n]`, costs with its best codecs.
+        upper: the cost of the best placement that is known; infinite: none is.
+        end: when to stop, on the monotonic clock, in seconds.
     """
-    end = time.monotonic() + time_limit_s
-    best, bound = _best_unsplit(terms), 0.0
-    upper = _worst(terms) if best is None else terms.value(best)
-    covers: list[Cover] = []
+    best: Indices | None = None
+    bound, covers = 0.0, list[Cover]()
+    upper = min(upper, terms.ceiling)
     for _ in range(_MOST_RUNS):
         left_s = end - time.monotonic()
-        if (best is not None and upper <= 0) or left_s <= 0:
+        if upper <= 0 or left_s <= 0:
             break
-        unit = upper / _SCALED if upper > 0 else 1.0
+        unit = upper / _SCALED
         result, proved = _run(_scaled(terms, unit), covers, time_limit_s=left_s)
-        if result.status == _INFEASIBLE and best is None:
-            raise NoPlacementError("no placement is allowed")
+        if result.status == _INFEASIBLE:
+            return Found(best, math.inf if best is None else upper)
         bound = max(bound, proved * unit)
-        found = None if result.x is None else _tiers(result, len(terms.node_cost))
-        if found is not None and not terms.allows(found):
+        found = None if result.x is None else _tiers(result, len(terms.work))
+        if found is not None and (terms.held(found) > terms.caps).any():
             covers += _covers(terms, found)
             continue
-        value, before = math.inf if found is None else terms.value(found), upper
-        if best is None or value < terms.value(best):
-            best, upper = found, min(value, upper)
-        if result.status == _TIME_IS_UP or found is None or value >= _MUCH_BETTER * before:
+        cost, before = math.inf if found is None else value(found), upper
+        if best is None or cost < value(best):
+            best, upper = found, min(cost, upper)
+        if result.status == _TIME_IS_UP or found is None or cost >= _MUCH_BETTER * before:
             break
-    if best is None:
-        raise InvalidArgumentError(f"no placement was found in {time_limit_s:g} s: allow more time")
-    return Solution(best, min(bound, terms.value(best)))
+    return Found(best, bound)
 
 
 def _run(terms: Terms, covers: list[Cover], *, time_limit_s: float) -> tuple[OptimizeResult, float]:
@@ -78,7 +73,7 @@ def _run(terms: Terms, covers: list[Cover], *, time_limit_s: float) -> tuple[Opt
         result = milp(
             programme.cost,
             integrality=programme.integral,
-            bounds=Bounds(0.0, programme.highest),
+            bounds=Bounds(programme.lowest, programme.highest),
             constraints=LinearConstraint(programme.matrix.tocsr(), -np.inf, programme.upper),
             options={"time_limit": time_limit_s, "mip_rel_gap": 0.0, "presolve": presolve},
         )
@@ -92,14 +87,18 @@ def _run(terms: Terms, covers: list[Cover], *, time_limit_s: float) -> tuple[Opt
 
 def _scaled(terms: Terms, unit: float) -> Terms:
     """Costs in `unit`; those above any placement worth having are cut to where they still rule it out."""
-    most = 2 * _SCALED
-    with np.errstate(over="ignore"):
-        return replace(
-            terms,
-            node_cost=np.minimum(terms.node_cost / unit, most),
-            transfer=np.minimum(terms.transfer / unit, most),
-            once=np.minimum(terms.once / unit, most),
-        )
+
+    def scaled(costs: Floats) -> Floats:
+        with np.errstate(over="ignore"):
+            return np.minimum(costs / unit, 2 * _SCALED)
+
+    return replace(
+        terms,
+        work=scaled(terms.work),
+        back=scaled(terms.back),
+        crossings=replace(terms.crossings, stages=scaled(terms.crossings.stages)),
+        constant=scaled(terms.constant),
+    )
 
 
 def _tiers(result: OptimizeResult, count: int) -> Indices:
@@ -110,17 +109,4 @@ def _tiers(result: OptimizeResult, count: int) -> Indices:
 
 def _covers(terms: Terms, tiers: Indices) -> list[Cover]:
     over = np.flatnonzero(terms.held(tiers) > terms.caps)
-    if not over.size:
-        raise SplitNetError("the solver's answer breaks the order of the graph")
     return [cover_of(terms, tiers, int(tier)) for tier in over]
-
-
-def _best_unsplit(terms: Terms) -> Indices | None:
-    """The best placement on one tier, to start from; None if none is allowed."""
-    placements = [np.full(len(terms.node_cost), tier, np.intp) for tier in range(len(terms.caps))]
-    return min((one for one in placements if terms.allows(one)), key=terms.value, default=None)
-
-
-def _worst(terms: Terms) -> float:
-    """More than any placement costs."""
-    return float(terms.node_cost.max(axis=1).sum() + terms.transfer.sum() + terms.once.sum())

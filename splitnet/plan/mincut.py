@@ -2,130 +2,96 @@
 
 The construction is Ishikawa's ("Exact optimization for Markov random fields with convex priors", IEEE TPAMI
 25(10), 2003). Node v has two vertices x(v,0) and x(v,1); x(v,l) is on the source's side iff t(v) <= l. One of
-the arcs source -> x(v,1) -> x(v,0) -> sink is cut: they carry the costs on cloud, edge and device. Infinite arcs
-x(v,0) -> x(v,1) keep the chain in order, and x(c,l) -> x(p,l) hold a consumer c above its producer p.
+the arcs source -> x(v,1) -> x(v,0) -> sink is cut: they carry the costs of the labels cloud, edge and device,
+infinite where a label is not allowed. Infinite arcs x(v,0) -> x(v,1) keep the chain in order, and x(c,l) -> x(p,l)
+hold a consumer c above its producer p.
 
 A tensor from p pays once for link l however many consumers it has: p -> y carries its cost and y -> x(c,l) is
-infinite for every consumer, so y is on the sink's side as soon as one consumer is. An answer is an arc
-source -> x(p,l).
-
-A round trip paid once a link is no sum of such terms for every graph, so the cases of which links may be used
-are solved one by one, and the best is taken. In a link that is not used, nodes that a tensor connects are on the
-same side, and on the lower one where an input or an answer is among them: they share one vertex, which makes
-these cases small.
+infinite for every consumer, so y is on the sink's side as soon as one consumer is. What the edge's exit reads has
+the sink for y. An answer is an arc source -> x(p,l).
 """
 
-from dataclasses import dataclass
-from itertools import product
+import math
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
+from splitnet.plan.arrays import Floats, Indices
 from splitnet.plan.maxflow import SINK, SOURCE, Network, min_cut
-from splitnet.plan.terms import Flags, Floats, Indices, Terms
+from splitnet.plan.terms import Found, Terms
 
 _LINKS = (0, 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Solution:
-    """What a solver found.
-
-    Attributes:
-        tiers: `[n]`, the tier of each node.
-        bound: no placement costs less.
-    """
-
-    tiers: Indices
-    bound: float
-
-
-def solve_min_cut(terms: Terms) -> Solution:
-    """Return the placement of least cost; its value is within 1e-9 of the bound, relatively.
+def solve_min_cut(terms: Terms) -> Found:
+    """Return the placement of least cost; it is within 1e-9 of the bound, relatively.
 
     Args:
         terms: numbers of an objective that is a sum, without caps.
     """
     assert not terms.slowest
-    best: Indices = np.zeros(len(terms.node_cost), np.intp)
-    at_device, bounds = terms.value(best), []
-    for used in product(*((True, False) if once else (True,) for once in terms.once)):
-        network, vertices = _network(terms, used)
-        cut = min_cut(network, at_device)
-        tiers = (~cut.source_side[vertices]).sum(axis=1)
-        bounds.append(cut.bound + float(terms.once @ used))
-        if terms.value(tiers) < terms.value(best):
-            best = tiers
-    return Solution(best, min(*bounds, terms.value(best)))
+    x = _vertices(terms)
+    cut = min_cut(_network(terms, x))
+    if cut is None:
+        return Found(None, math.inf)
+    return Found((~cut.source_side[x]).sum(axis=1), cut.bound + float(terms.constant.sum()))
 
 
-def _network(terms: Terms, used: tuple[bool, ...]) -> tuple[Network, Indices]:
-    """Return the network in which only the `used` links may be crossed, and the vertices x, `[n, 2]`."""
-    x, size = _vertices(terms, used)
-    tails, heads, capacities = _chains(terms, x)
-    made = terms.edges
-    for link in _LINKS:
-        tails.append(x[made[:, 1], link])
-        heads.append(x[made[:, 0], link])
-        capacities.append(np.full(len(made), np.inf))
-        sent = np.flatnonzero(np.bincount(terms.uses[:, 0], minlength=len(terms.producer)))
-        y = np.full(len(terms.producer), -1, np.intp)
-        y[sent] = np.arange(size, size + len(sent))
-        size += len(sent)
-        from_input = terms.producer[sent] < 0
-        tails += [np.where(from_input, SOURCE, x[terms.producer[sent], link]), y[terms.uses[:, 0]]]
-        heads += [y[sent], x[terms.uses[:, 1], link]]
-        capacities += [terms.transfer[sent, link], np.full(len(terms.uses), np.inf)]
-        heads.append(x[terms.producer[terms.answers], link])
-        tails.append(np.full(len(terms.answers), SOURCE))
-        capacities.append(terms.transfer[terms.answers, link])
-    return Network(size, np.concatenate(tails), np.concatenate(heads), np.concatenate(capacities)), x
+def _vertices(terms: Terms) -> Indices:
+    """Number the vertices x(v,l), `[n, 2]`, after source and sink.
 
-
-def _chains(terms: Terms, x: Indices) -> tuple[list[Indices], list[Indices], list[Floats]]:
-    """The arcs of each node's chain: its cost on cloud, edge and device, and the order of its vertices."""
-    count = len(x)
-    source, sink = np.full(count, SOURCE, np.intp), np.full(count, SINK, np.intp)
-    tails = [source, x[:, 1], x[:, 0], x[:, 0]]
-    heads = [x[:, 1], x[:, 0], sink, x[:, 1]]
-    return (
-        tails,
-        heads,
-        [terms.node_cost[:, 2], terms.node_cost[:, 1], terms.node_cost[:, 0], np.full(count, np.inf)],
-    )
-
-
-def _vertices(terms: Terms, used: tuple[bool, ...]) -> tuple[Indices, int]:
-    """Number the vertices x(v,l), `[n, 2]`, after source and sink; return them and the next free number.
-
-    Of a link that is not used the vertices of connected nodes are one, and it is the source where something holds
-    them on the device. A node that must stay on the device has the source for both of its vertices.
+    Where the plan ends at the edge every x(v,1) is the source; in a relay x(v,0) and x(v,1) are one.
     """
-    count = len(terms.node_cost)
+    count = len(terms.work)
     x = 2 + np.arange(2 * count, dtype=np.intp).reshape(2, count).T
-    if not all(used):
-        component, anchored = _components(terms)
-        for link in _LINKS:
-            if not used[link]:
-                x[:, link] = np.where(anchored[component], SOURCE, 2 + link * count + component)
-    x[terms.pinned] = SOURCE
-    return x, 2 + 2 * count
+    if terms.kind == "edge":
+        x[:, 1] = SOURCE
+    elif terms.kind == "relay":
+        x[:, 1] = x[:, 0]
+    return x
 
 
-def _components(terms: Terms) -> tuple[Indices, Flags]:
-    """Return the component of each node, `[n]`, and by component whether something holds it on the device.
+class _Arcs:
+    """Arcs, collected."""
 
-    That is an input, an answer, or a node that must stay there.
-    """
-    count = len(terms.node_cost)
-    made = terms.edges
-    # Consumers of one tensor without producer need no arc: each is anchored by it.
-    graph = coo_array((np.ones(len(made)), (made[:, 0], made[:, 1])), shape=(count, count))
-    components, component = connected_components(graph, directed=False)
-    anchored = np.zeros(components, np.bool_)
-    anchored[component[terms.producer[terms.answers]]] = True
-    inputs = terms.producer[terms.uses[:, 0]] < 0
-    anchored[component[terms.uses[inputs, 1]]] = True
-    anchored[component[terms.pinned]] = True
-    return component.astype(np.intp), anchored
+    def __init__(self) -> None:
+        self._parts: list[tuple[Indices, Indices, Floats]] = []
+
+    def add(self, tails: Indices | int, heads: Indices | int, capacities: Floats | float) -> None:
+        tails, heads, capacities = np.broadcast_arrays(tails, heads, capacities)
+        self._parts.append((tails.astype(np.intp), heads.astype(np.intp), capacities.astype(np.float64)))
+
+    def network(self) -> Network:
+        tails, heads, capacities = (np.concatenate(part) for part in zip(*self._parts, strict=True))
+        return Network(int(max(tails.max(), heads.max())) + 1, tails, heads, capacities)
+
+
+def _network(terms: Terms, x: Indices) -> Network:
+    arcs = _Arcs()
+    cost = np.where(terms.allowed, terms.work.sum(axis=2), np.inf)
+    arcs.add(SOURCE, x[:, 1], cost[:, 2])
+    arcs.add(x[:, 1], x[:, 0], cost[:, 1])
+    arcs.add(x[:, 0], SINK, cost[:, 0])
+    arcs.add(x[:, 0], x[:, 1], np.inf)
+    size = 2 + x.size
+    for link in _LINKS:
+        arcs.add(x[terms.edges[:, 1], link], x[terms.edges[:, 0], link], np.inf)
+        arcs.add(SOURCE, x[terms.producer[terms.answers], link], terms.back[terms.answers, link])
+        if link == 0 or terms.kind == "cloud":
+            size = _add_tensors(terms, arcs, x[:, link], link=link, size=size)
+    return arcs.network()
+
+
+def _add_tensors(terms: Terms, arcs: _Arcs, x: Indices, *, link: int, size: int) -> int:
+    """Add what tensors pay for crossing `link` upwards; return the next free vertex."""
+    crossings, count = terms.crossings, len(terms.producer)
+    price = np.full(count, np.inf)
+    some = crossings.link == link
+    price[crossings.tensor[some]] = crossings.stages[some].sum(axis=1)
+    forced = terms.forced & (link == 0)
+    sent = np.flatnonzero((np.bincount(terms.uses[:, 0], minlength=count) > 0) | forced)
+    y = np.full(count, -1, np.intp)
+    y[sent] = np.arange(size, size + len(sent))
+    y[forced] = SINK
+    arcs.add(np.where(terms.producer[sent] < 0, SOURCE, x[terms.producer[sent]]), y[sent], price[sent])
+    arcs.add(y[terms.uses[:, 0]], x[terms.uses[:, 1]], np.inf)
+    return size + len(sent)

@@ -1,7 +1,7 @@
-"""The mixed-integer programme of a placement problem: columns, rows and bounds, without a solver.
+"""The mixed-integer programme of one case: columns, rows and bounds, without a solver.
 
-The binary u(v,l) is 1 iff node v is above link l. A tensor from p, read by c, crosses it when
-k >= u(c,l) - u(p,l) is 1; an answer when u(p,l) is; the link is used when z(l) >= k is 1.
+The binary u(v,l) is 1 iff node v is above link l. A tensor from p, read by c, crosses it when u(c,l) - u(p,l) is
+1, and then one of its ways k must be 1 too. An answer crosses when u(p,l) is 1.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import coo_array
 
-from splitnet.plan.terms import Flags, Floats, Indices, Terms
+from splitnet.plan.arrays import Flags, Floats, Indices
+from splitnet.plan.terms import LINK_STAGE, TIER_STAGE, Terms
 
 _TIERS, _LINKS = (0, 1, 2), (0, 1)
 
@@ -36,13 +37,14 @@ class Cover:
 
 @dataclass(frozen=True, slots=True)
 class Programme:
-    """Minimise `cost @ x + constant` where `matrix @ x <= upper` and 0 <= x <= `highest`.
+    """Minimise `cost @ x + constant` where `matrix @ x <= upper` and `lowest` <= x <= `highest`.
 
     Attributes:
         cost: `[w]`.
         constant: what every placement pays.
         matrix: `[r, w]`, sparse.
         upper: `[r]`.
+        lowest: `[w]`.
         highest: `[w]`.
         integral: `[w]`, which are integers; the first 2 n: u(v,0) of every node, then u(v,1).
     """
@@ -51,6 +53,7 @@ class Programme:
     constant: float
     matrix: coo_array
     upper: Floats
+    lowest: Floats
     highest: Floats
     integral: Flags
 
@@ -63,41 +66,42 @@ class _Form:
     values: Floats
     constant: float = 0.0
 
+    def __add__(self, other: "_Form") -> "_Form":
+        return _Form(
+            np.concatenate((self.columns, other.columns)),
+            np.concatenate((self.values, other.values)),
+            self.constant + other.constant,
+        )
+
 
 class _Columns:
     """Where each variable is."""
 
     def __init__(self, terms: Terms) -> None:
-        self.nodes, self.tensors = len(terms.node_cost), len(terms.transfer)
-        self.stage = 2 * (self.nodes + self.tensors) + 2
+        self.nodes = len(terms.work)
+        self.stage = 2 * self.nodes + len(terms.crossings.tensor)
         self.width = self.stage + 1
 
     def u(self, nodes: Indices, link: int) -> Indices:
         return nodes + link * self.nodes
 
-    def k(self, tensors: Indices, link: int) -> Indices:
-        return tensors + 2 * self.nodes + link * self.tensors
+    def k(self, crossings: Indices) -> Indices:
+        return 2 * self.nodes + crossings
 
-    def z(self, count: int, link: int) -> Indices:
-        return np.full(count, self.stage - 2 + link, np.intp)
+    def on_tier(self, nodes: Indices, per_label: Floats) -> _Form:
+        """The sum over `nodes` of what they have on a tier, `per_label`, `[len(nodes), 3]`."""
+        columns = np.concatenate((self.u(nodes, 0), self.u(nodes, 1)))
+        steps = np.diff(per_label, axis=1)
+        return _Form(columns, np.concatenate((steps[:, 0], steps[:, 1])), float(per_label[:, 0].sum()))
 
-    def on_tier(self, tier: int, nodes: Indices, weights: Floats) -> _Form:
-        """The weights of those of `nodes` that are on `tier`: above the link below it, not above its upper one."""
-        columns, values = [], []
-        if tier > 0:
-            columns.append(self.u(nodes, tier - 1))
-            values.append(weights)
-        if tier < len(_LINKS):
-            columns.append(self.u(nodes, tier))
-            values.append(-weights)
-        return _Form(np.concatenate(columns), np.concatenate(values), float(weights.sum()) if tier == 0 else 0.0)
+    def sent(self, terms: Terms, stage: int) -> _Form:
+        """What the crossings cost a stage."""
+        values = terms.crossings.stages[:, stage]
+        return _Form(self.k(np.flatnonzero(values)), values[values != 0])
 
-    def sent(self, terms: Terms, link: int) -> _Form:
-        """What all tensors pay for `link`."""
-        columns = np.concatenate(
-            (self.k(np.arange(self.tensors), link), self.u(terms.producer[terms.answers], link))
-        )
-        return _Form(columns, np.concatenate((terms.transfer[:, link], terms.transfer[terms.answers, link])))
+    def back(self, terms: Terms, link: int) -> _Form:
+        """What the answers pay for `link`."""
+        return _Form(self.u(terms.producer[terms.answers], link), terms.back[terms.answers, link])
 
 
 class _Rows:
@@ -108,20 +112,28 @@ class _Rows:
         self._upper: list[Floats] = []
         self._count = 0
 
-    def add(self, *, upper: float, **signed: Indices) -> None:
-        """Add as many rows as the column lists are long: `plus` with coefficient 1, `minus` and `minus_too` -1."""
-        count = len(next(iter(signed.values())))
+    def add(self, count: int, *, upper: float = 0.0) -> Indices:
+        """Add empty rows; return their numbers."""
         rows = np.arange(self._count, self._count + count)
-        for name, columns in signed.items():
-            self._entries.append((rows, columns, np.full(count, 1.0 if name == "plus" else -1.0)))
         self._upper.append(np.full(count, upper))
         self._count += count
+        return rows
+
+    def put(self, rows: Indices, columns: Indices, value: float) -> None:
+        """Add one entry to each of `rows`."""
+        self._entries.append((rows, columns, np.full(len(rows), value)))
+
+    def add_order(self, less: Indices, more: Indices) -> Indices:
+        """Add x[less] <= x[more] for each pair; return the numbers of the rows."""
+        rows = self.add(len(less))
+        self.put(rows, less, 1.0)
+        self.put(rows, more, -1.0)
+        return rows
 
     def add_form(self, form: _Form, *, upper: float) -> None:
-        row = np.full(len(form.columns), self._count)
-        self._entries.append((row, form.columns, form.values))
-        self._upper.append(np.array([upper - form.constant]))
-        self._count += 1
+        """Add one row."""
+        (row,) = self.add(1, upper=upper - form.constant)
+        self._entries.append((np.full(len(form.columns), row), form.columns, form.values))
 
     def matrix(self, width: int) -> coo_array:
         rows, columns, values = (np.concatenate(parts) for parts in zip(*self._entries, strict=True))
@@ -135,64 +147,85 @@ def programme_of(terms: Terms, covers: Sequence[Cover], *, highest_stage: float)
     """Return the programme of `terms`, with the rows of `covers`; no stage may cost more than `highest_stage`."""
     columns, rows = _Columns(terms), _Rows()
     _add_order(terms, columns, rows)
+    for link in _LINKS[: 2 if terms.kind == "cloud" else 1]:
+        _add_crossings(terms, columns, rows, link=link)
     _add_memory(terms, columns, rows)
     for cover in covers:
-        rows.add_form(columns.on_tier(cover.tier, cover.nodes, np.ones(len(cover.nodes))), upper=cover.most)
+        present = (terms.memory[cover.nodes, :, cover.tier] > 0).astype(np.float64)
+        rows.add_form(columns.on_tier(cover.nodes, present), upper=cover.most)
+    cost, constant = _add_objective(terms, columns, rows)
+    lowest, highest = np.zeros(columns.width), np.ones(columns.width)
+    highest[columns.stage] = highest_stage
+    lowest[columns.u(np.flatnonzero(~terms.allowed[:, 0]), 0)] = 1.0
+    highest[columns.u(np.flatnonzero(~terms.allowed[:, 2]), 1)] = 0.0
+    integral = np.arange(columns.width) < 2 * columns.nodes
+    integral[columns.k(np.flatnonzero(_has_choice(terms)))] = True
+    return Programme(cost, constant, rows.matrix(columns.width), rows.upper(), lowest, highest, integral)
+
+
+def _has_choice(terms: Terms) -> Flags:
+    """`[q]`: whether the tensor of a crossing has other ways over its link."""
+    key = terms.crossings.tensor * 2 + terms.crossings.link
+    choice: Flags = np.bincount(key, minlength=1)[key] > 1
+    return choice
+
+
+def _add_objective(terms: Terms, columns: _Columns, rows: _Rows) -> tuple[Floats, float]:
     everyone = np.arange(columns.nodes)
-    forms = [columns.on_tier(tier, everyone, terms.node_cost[:, tier]) for tier in _TIERS]
-    forms += [columns.sent(terms, link) for link in _LINKS]
+    forms = [columns.sent(terms, stage) for stage in range(5)]
+    for tier in _TIERS:
+        forms[TIER_STAGE[tier]] += columns.on_tier(everyone, terms.work[:, :, tier])
+    for link in _LINKS:
+        forms[LINK_STAGE[link]] += columns.back(terms, link)
     cost, constant = np.zeros(columns.width), 0.0
     if terms.slowest:
         cost[columns.stage] = 1.0
-        for form in forms:
-            stage = _Form(np.append(form.columns, columns.stage), np.append(form.values, -1.0), form.constant)
-            rows.add_form(stage, upper=0.0)
-    else:
-        for form in forms:
-            np.add.at(cost, form.columns, form.values)
-            constant += form.constant
-        for link in _LINKS:
-            cost[columns.z(1, link)] = terms.once[link]
-    highest = np.ones(columns.width)
-    highest[columns.stage] = highest_stage
-    for link in _LINKS:
-        highest[columns.u(np.flatnonzero(terms.pinned), link)] = 0.0
-    integral = np.arange(columns.width) < 2 * columns.nodes
-    return Programme(cost, constant, rows.matrix(columns.width), rows.upper(), highest, integral)
+        for form, fixed in zip(forms, terms.constant, strict=True):
+            rows.add_form(form + _Form(np.array([columns.stage]), np.array([-1.0])), upper=-fixed)
+        return cost, constant
+    for form in forms:
+        np.add.at(cost, form.columns, form.values)
+        constant += form.constant
+    return cost, constant + float(terms.constant.sum())
 
 
 def _add_order(terms: Terms, columns: _Columns, rows: _Rows) -> None:
-    """Order, within a chain and along the edges; when a tensor crosses a link, and when a link is used."""
-    everyone = np.arange(columns.nodes)
-    rows.add(upper=0.0, plus=columns.u(everyone, 1), minus=columns.u(everyone, 0))
-    made = terms.edges
-    tensors, consumers = terms.uses.T
-    inner = terms.producer[tensors] >= 0
+    """Order, within a chain and along the edges; a node that may not be the edge's is above both links or none."""
+    everyone, not_between = np.arange(columns.nodes), np.flatnonzero(~terms.allowed[:, 1])
+    rows.add_order(columns.u(everyone, 1), columns.u(everyone, 0))
+    rows.add_order(columns.u(not_between, 0), columns.u(not_between, 1))
     for link in _LINKS:
-        rows.add(upper=0.0, plus=columns.u(made[:, 0], link), minus=columns.u(made[:, 1], link))
-        rows.add(
-            upper=0.0,
-            plus=columns.u(consumers[inner], link),
-            minus=columns.u(terms.producer[tensors[inner]], link),
-            minus_too=columns.k(tensors[inner], link),
-        )
-        rows.add(upper=0.0, plus=columns.u(consumers[~inner], link), minus=columns.k(tensors[~inner], link))
-        if terms.once[link] > 0:
-            sent, answering = np.unique(tensors), terms.producer[terms.answers]
-            rows.add(upper=0.0, plus=columns.k(sent, link), minus=columns.z(len(sent), link))
-            rows.add(upper=0.0, plus=columns.u(answering, link), minus=columns.z(len(answering), link))
+        rows.add_order(columns.u(terms.edges[:, 0], link), columns.u(terms.edges[:, 1], link))
+
+
+def _add_crossings(terms: Terms, columns: _Columns, rows: _Rows, *, link: int) -> None:
+    """Where a tensor crosses `link`, one of its ways is used."""
+    tensors, consumers = terms.uses.T
+    read = rows.add(len(tensors))
+    rows.put(read, columns.u(consumers, link), 1.0)
+    forced = np.flatnonzero(terms.forced & (link == 0))
+    sent = rows.add(len(forced), upper=-1.0)
+    all_rows, all_tensors = np.concatenate((read, sent)), np.concatenate((tensors, forced))
+    makers = terms.producer[all_tensors]
+    rows.put(all_rows[makers >= 0], columns.u(makers[makers >= 0], link), -1.0)
+    ways = np.flatnonzero(terms.crossings.link == link)
+    first, last = (np.searchsorted(terms.crossings.tensor[ways], all_tensors, side) for side in ("left", "right"))
+    for number in range(int((last - first).max(initial=0))):
+        some = first + number < last
+        rows.put(all_rows[some], columns.k(ways[first[some] + number]), -1.0)
 
 
 def _add_memory(terms: Terms, columns: _Columns, rows: _Rows) -> None:
     """The caps: nodes beyond a tier's cap never go there, the others must fit together."""
     for tier in _TIERS:
-        cap = float(terms.caps[tier])
-        heavy, light = np.flatnonzero(terms.memory > cap), np.flatnonzero(terms.memory <= cap)
+        cap, held = float(terms.caps[tier]), terms.memory[:, :, tier]
+        size = held.max(axis=1)
+        heavy, light = np.flatnonzero(size > cap), np.flatnonzero(size <= cap)
         if heavy.size:
-            rows.add_form(columns.on_tier(tier, heavy, np.ones(len(heavy))), upper=0.0)
-        if terms.memory[light].sum() > cap:
-            unit = terms.memory[light].max()
-            rows.add_form(columns.on_tier(tier, light, terms.memory[light] / unit), upper=cap / unit * _WIDENED)
+            rows.add_form(columns.on_tier(heavy, (held[heavy] > 0).astype(np.float64)), upper=0.0)
+        if size[light].sum() > cap:
+            unit = size[light].max()
+            rows.add_form(columns.on_tier(light, held[light] / unit), upper=cap / unit * _WIDENED)
 
 
 def cover_of(terms: Terms, tiers: Indices, tier: int) -> Cover:
@@ -201,9 +234,10 @@ def cover_of(terms: Terms, tiers: Indices, tier: int) -> Cover:
     Fewest of its largest nodes that do not fit are taken; nodes as large as each of these are as many at most
     (an extended cover inequality: Balas, "Facets of the knapsack polytope", Mathematical Programming 8, 1975).
     """
-    on_tier = np.flatnonzero(tiers == tier)
-    largest_first = on_tier[np.argsort(-terms.memory[on_tier], kind="stable")]
-    most = int(np.searchsorted(np.cumsum(terms.memory[largest_first]), terms.caps[tier], side="right"))
+    held = terms.memory[np.arange(len(tiers)), tiers, tier]
+    on_tier = np.flatnonzero(held)
+    largest_first = on_tier[np.argsort(-held[on_tier], kind="stable")]
+    most = int(np.searchsorted(np.cumsum(held[largest_first]), terms.caps[tier], side="right"))
     together = largest_first[: most + 1]
-    as_large = np.flatnonzero(terms.memory >= terms.memory[together].max())
+    as_large = np.flatnonzero(terms.memory[:, :, tier].max(axis=1) >= held[together].max())
     return Cover(tier, np.union1d(together, as_large), most)

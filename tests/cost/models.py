@@ -3,18 +3,22 @@
 from typing import Any
 
 import numpy as np
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from splitnet.cost import NodeTensors
 from splitnet.tensors import Tensors
 
 WIDTH = 64
 
 
-def _model(nodes: list[NodeProto], *, output: str, constants: dict[str, object]) -> bytes:
+def _model(nodes: list[NodeProto], *, output: str, constants: dict[str, object], image: bool = False) -> bytes:
+    name, shape = "x", tuple[str | int, ...](("batch", WIDTH))
+    if image:
+        name, shape = "image", (1, 16, 32, 32)
     graph = helper.make_graph(
         nodes,
         "small",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", WIDTH])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)],
         [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in constants.items()],
     )
@@ -25,6 +29,30 @@ def _model(nodes: list[NodeProto], *, output: str, constants: dict[str, object])
 
 def feeds(samples: int = 1) -> Tensors:
     return {"x": np.linspace(0, 1, samples * WIDTH, dtype=np.float32).reshape(samples, WIDTH)}
+
+
+def places(content: bytes) -> dict[str, NodeTensors]:
+    """The nodes of a model, as a profile wants them."""
+    nodes = ModelProto.FromString(content).graph.node
+    return {node.name: NodeTensors(tuple(node.input), tuple(node.output)) for node in nodes}
+
+
+def convolutions() -> bytes:
+    """Conv, Relu, Conv, Relu: at full optimisation a pair is one kernel, called after the tensor that it makes."""
+    weights = np.full((16, 16, 3, 3), 0.01)
+    nodes = []
+    source = "image"
+    for index in (1, 2):
+        nodes += [
+            helper.make_node("Conv", [source, "w"], [f"c{index}"], name=f"conv{index}", pads=[1, 1, 1, 1]),
+            helper.make_node("Relu", [f"c{index}"], [f"r{index}"], name=f"relu{index}"),
+        ]
+        source = f"r{index}"
+    return _model(nodes, output="r2", constants={"w": weights}, image=True)
+
+
+def image() -> Tensors:
+    return {"image": np.linspace(0, 1, 16 * 32 * 32, dtype=np.float32).reshape(1, 16, 32, 32)}
 
 
 def perceptron(names: tuple[str, str, str, str, str] = ("mm", "add", "relu", "same", "exp")) -> bytes:

@@ -1,0 +1,42 @@
+"""The kinds of value that deployment, machine and profile files hold."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from splitnet.config import Frozen
+from splitnet.errors import InvalidArgumentError
+from splitnet.units import parse_rate, parse_size
+
+
+class Strict(Frozen):
+    """Base of the entries: immutable, no unknown keys, and a number in quotes is an error too."""
+
+    model_config = ConfigDict(strict=True)
+
+
+def _read_by(parse: Callable[[Any], float], expected: str) -> BeforeValidator:
+    """Have pydantic, which collects errors with their paths, read a value with `parse`."""
+
+    def read(value: Any) -> float:  # noqa: ANN401 -- whatever the file holds
+        try:
+            return parse(value)
+        except (InvalidArgumentError, TypeError, ValueError, OverflowError) as err:
+            raise PydanticCustomError("quantity", expected) from err
+
+    return BeforeValidator(read)
+
+
+Positive: TypeAlias = Annotated[float, Field(gt=0)]
+NotNegative: TypeAlias = Annotated[float, Field(ge=0)]
+Count: TypeAlias = Annotated[int, Field(ge=1)]
+#: Bits a second, as a number or as text such as "20M".
+Rate: TypeAlias = Annotated[
+    float, _read_by(parse_rate, "expected bits a second above zero, such as 20000000 or '20M'")
+]
+#: Bytes, as a whole number or as text such as "512M".
+Size: TypeAlias = Annotated[
+    int, _read_by(parse_size, "expected bytes above zero, such as 512000000, '512M' or '2Gi'")
+]

@@ -1,0 +1,31 @@
+"""Writing a file beside its place and renaming it, so that none is ever half there."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from splitnet.errors import OperatorError
+
+
+def write_whole(content: bytes, path: Path) -> None:
+    """Write `content` to `path`; a file that is there is replaced.
+
+    Raises:
+        OperatorError: the disk refuses; what was there is still there.
+    """
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as err:
+        raise OperatorError(f"{path}: cannot be written: {err.strerror}") from err
+    beside = Path(name)
+    try:
+        with open(descriptor, "wb") as file:  # noqa: PTH123 -- a descriptor has no path
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.chmod(0o644)
+        beside.replace(path)
+    except OSError as err:
+        raise OperatorError(f"{path}: cannot be written: {err.strerror}") from err
+    finally:
+        beside.unlink(missing_ok=True)
