@@ -32,7 +32,7 @@ from benchmarks.candidates import (
     Candidate,
     Planner,
 )
-from benchmarks.harness import DEADLINE_MS, median, ratio, timed_ms
+from benchmarks.harness import DEADLINE_MS, SEED, median, ratio, timed_ms
 from benchmarks.networks import NETWORKS
 from splitnet.config import format_address, parse_address
 from splitnet.emulate import LinkShape, ShapedLink
@@ -200,18 +200,19 @@ def _raced(lanes: Sequence[_Lane], samples: Sequence[Tensors], seconds: float) -
     """Run all in turn, each round with another sample, and return what each took in every round, ms."""
     taken: list[list[float]] = [[] for _ in lanes]
     running = list(range(len(lanes)))
+    rng = np.random.default_rng(SEED)
     rounds, end = 0, time.monotonic() + seconds
     while rounds < _LEAST_ROUNDS or time.monotonic() < end:
         sample = samples[rounds % len(samples)]
-        for index in running:
+        # In the same order each time, what one leaves behind would always fall on the same next one.
+        for index in rng.permutation(running):
             taken[index].append(timed_ms(partial(_infer, lanes[index], sample)))
         rounds += 1
-        running = running[1:] + running[:1]
         if rounds in _HOPELESS:
             medians = [median(values) for values in taken]
             limit = _HOPELESS[rounds] * min(medians)
             # The first, which was chosen, runs to the end.
-            running = [index for index in sorted(running) if index == 0 or medians[index] <= limit]
+            running = [index for index in running if index == 0 or medians[index] <= limit]
     return taken
 
 

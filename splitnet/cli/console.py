@@ -1,9 +1,12 @@
 """What every command shares with the terminal: JSON to standard output, progress and logs to standard error."""
 
+import ctypes
 import json
 import logging
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -23,6 +26,20 @@ def print_line(text: str) -> None:
     """Print one line of a result, and let a reader at the other end of a pipe have it now."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+@contextmanager
+def prints_to_stderr() -> Iterator[None]:
+    """Keep standard output for the result: HiGHS 1.12 prints notes there through C, whatever its options say."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        ctypes.CDLL(None).fflush(None)  # what C still holds for a pipe
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def start_logging(*, verbose: bool) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from splitnet.cli.console import print_json, progress_bar, start_logging
+from splitnet.cli.console import print_json, prints_to_stderr, progress_bar, start_logging
 from splitnet.cli.partition_result import check_report, print_result, save_report
 from splitnet.cli.values import axis_size
 from splitnet.errors import InvalidArgumentError
@@ -141,7 +141,7 @@ def partition(
             epsilon=epsilon,
             seed=seed,
         )
-        with progress_bar() as progress:
+        with prints_to_stderr(), progress_bar() as progress:
             task = progress.add_task("start", total=1.0)
             result = run(options, lambda step, share: progress.update(task, description=step, completed=share))
         if report is not None:

@@ -1,11 +1,7 @@
 """`splitnet plan`: place a graph given as a table of costs, without a model."""
 
-import ctypes
 import json
-import os
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from splitnet.cli.console import print_json, start_logging
+from splitnet.cli.console import print_json, prints_to_stderr, start_logging
 from splitnet.errors import InvalidArgumentError, NotFoundError
 from splitnet.tiers import TIERS
 
@@ -46,7 +42,7 @@ def plan(
         ) from err
     try:
         table = from_json(_read(problem))
-        with _prints_to_stderr():
+        with prints_to_stderr():
             solution = solve(table, time_limit_s=time_limit)
     except InvalidArgumentError as err:
         raise InvalidArgumentError(f"{problem}: {err}") from err
@@ -55,20 +51,6 @@ def plan(
         print_json(_to_json(solution, whole))
     else:
         _print(table, solution, whole)
-
-
-@contextmanager
-def _prints_to_stderr() -> Iterator[None]:
-    """Keep standard output for the result: HiGHS 1.12 prints notes there through C, whatever its options say."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        ctypes.CDLL(None).fflush(None)  # what C still holds for a pipe
-        os.dup2(kept, 1)
-        os.close(kept)
 
 
 def _read(path: Path) -> Any:  # noqa: ANN401  (whatever the file holds)

@@ -16,6 +16,7 @@ from rich.table import Column, Table
 from splitnet.cli.console import print_json, print_line, progress_bar, start_logging
 from splitnet.cli.values import axis_size
 from splitnet.errors import InvalidArgumentError
+from splitnet.whole_file import write_whole
 
 if TYPE_CHECKING:
     from splitnet.cost import MachineEntry, StoredProfile

@@ -1,29 +1,60 @@
-"""Cost tables as JSON has them: random ones, large ones, and every placement of a small one with its price."""
+"""Cost tables as JSON has them: random ones, small enough to list every placement of, and large ones."""
 
 import random
-from collections.abc import Iterator
-from itertools import product
+from itertools import combinations
 from typing import Any
 
 from hypothesis import strategies as st
 
-TIERS = ["device", "edge", "cloud"]
-Json = dict[str, Any]
+from tests.plan.reference import TIERS, Json
 
 # A coarse grid with zeros makes ties common; the floats make everything else.
 AMOUNT = st.one_of(st.integers(0, 12).map(lambda n: n / 4), st.floats(1e-9, 50))
 NBYTES = st.one_of(st.just(0), st.integers(1, 64).map(lambda n: n * 1024), st.floats(1, 1e5))
+SHARE = st.one_of(st.sampled_from((0.0, 0.25, 0.5, 1.0)), st.floats(0, 1))
 LINK = st.fixed_dictionaries(
     {
         "bandwidth_bps": st.sampled_from((1e4, 1e6, 2e7, 1e9, 1e15)),
         "rtt_ms": st.one_of(st.just(0), AMOUNT),
     },
-    optional={"energy_mj_per_byte": st.sampled_from((0, 1e-5, 1e-3, 0.1))},
+    optional={
+        "energy_mj_per_byte": st.sampled_from((0, 1e-5, 1e-3, 0.1)),
+        "message_bytes": st.sampled_from((0, 480, 1e5)),
+    },
 )
+MEMORY = st.sampled_from((0, 1, 2, 3, 2**30, 2**30 + 1, 1e12))
+PER_TIER = st.lists(AMOUNT, min_size=3, max_size=3)
+# Which tiers can run something: most often all.
+ABLE = st.sampled_from([(True, True, True)] * 6 + [(False, True, True), (True, False, True), (True, True, False)])
 
 
 @st.composite
-def tensors(draw: st.DrawFn, names: list[str]) -> list[Json]:
+def costs(draw: st.DrawFn) -> Json:
+    """`cost_ms` and `energy_mj` of a node or a head."""
+    able = draw(ABLE)
+    keys = ("cost_ms", "energy_mj")
+    return {key: [one if can else None for one, can in zip(draw(PER_TIER), able, strict=True)] for key in keys}
+
+
+@st.composite
+def codecs(draw: st.DrawFn) -> list[Json] | None:
+    names: list[str] | None = draw(
+        st.one_of(st.none(), st.lists(st.sampled_from(("none", "f16", "u8")), unique=True, max_size=2))
+    )
+    if names is None:
+        return None
+    return [
+        {
+            "codec": name,
+            "bytes": draw(NBYTES),
+            **{f"{what}_{unit}": draw(PER_TIER) for what in ("encode", "decode") for unit in ("ms", "mj")},
+        }
+        for name in names
+    ]
+
+
+@st.composite
+def tensors(draw: st.DrawFn, names: list[str], *, coded: bool) -> list[Json]:
     """Tensors between nodes in the order of `names`: inputs, several consumers, answers in between, loose ones."""
     made: list[Json] = []
     for position in range(-2, len(names)):
@@ -31,24 +62,41 @@ def tensors(draw: st.DrawFn, names: list[str]) -> list[Json]:
         for _ in range(draw(st.sampled_from((0, 1, 1, 1, 2)))):
             chosen = draw(st.lists(st.sampled_from(after), unique=True, max_size=3)) if after else []
             producer = None if position < 0 else names[position]
-            made.append({"id": f"t{len(made)}", "producer": producer, "consumers": chosen, "bytes": draw(NBYTES)})
+            one = {"id": f"t{len(made)}", "producer": producer, "consumers": chosen, "bytes": draw(NBYTES)}
+            made.append(one | {"codecs": draw(codecs())} if coded else one)
     return made
 
 
 @st.composite
-def tables(draw: st.DrawFn, *, objectives: tuple[str, ...], most_nodes: int = 7, capped: bool = False) -> Json:
-    names = [f"n{index}" for index in range(draw(st.integers(1, most_nodes)))]
-    memory = st.sampled_from((0, 1, 2, 3, 2**30, 2**30 + 1, 1e12))
-    nodes: list[Json] = [
+def attached(draw: st.DrawFn, ids: list[str], *, most: int) -> Json:
+    """Exits that read some tensors, and the share of samples past each one and each pair."""
+    names = [f"x{index}" for index in range(draw(st.integers(0, most)))] if ids else []
+    exits = [
         {
             "id": name,
-            "cost_ms": [draw(AMOUNT) for _ in TIERS],
-            "energy_mj": [draw(AMOUNT) for _ in TIERS],
-            "memory_bytes": draw(memory),
+            "reads": draw(st.lists(st.sampled_from(ids), unique=True, min_size=1, max_size=2)),
+            "memory_bytes": draw(st.sampled_from((0, 0, 1))),
+            **draw(costs()),
         }
         for name in names
     ]
-    between = draw(tensors(names))
+    shares = {name: draw(SHARE) for name in names}
+    survival: list[Json] = [{"exits": [name], "share": value} for name, value in shares.items()]
+    for a, b in combinations(names, 2):
+        survival.append({"exits": [b, a], "share": draw(SHARE) * min(shares[a], shares[b])})
+    return {"exits": exits, "survival": survival, "device_must_exit": draw(st.sampled_from((False, False, True)))}
+
+
+@st.composite
+def tables(
+    draw: st.DrawFn, *, objectives: tuple[str, ...], most_nodes: int = 5, capped: bool = False, plain: bool = False
+) -> Json:
+    """A table; `plain`: without codecs, exits and tiers that cannot run a node."""
+    names = [f"n{index}" for index in range(draw(st.integers(1, most_nodes)))]
+    alike = st.builds(lambda ms, mj: {"cost_ms": ms, "energy_mj": mj}, PER_TIER, PER_TIER)
+    nodes = [{"id": name, "memory_bytes": draw(MEMORY), **draw(alike if plain else costs())} for name in names]
+    between = draw(tensors(names, coded=not plain))
+    ids: list[str] = [tensor["id"] for tensor in between]
     table: Json = {
         "tiers": TIERS,
         "nodes": draw(st.permutations(nodes)),
@@ -56,7 +104,8 @@ def tables(draw: st.DrawFn, *, objectives: tuple[str, ...], most_nodes: int = 7,
         "links": [draw(LINK), draw(LINK)],
         "objective": draw(st.sampled_from(objectives)),
     }
-    ids: list[str] = [tensor["id"] for tensor in between]
+    if not plain:
+        table |= draw(attached(ids, most=2))
     if draw(st.booleans()) and ids:
         table["keep_on_device"] = draw(st.lists(st.sampled_from(ids), unique=True, max_size=2))
     if capped:
@@ -68,54 +117,21 @@ def tables(draw: st.DrawFn, *, objectives: tuple[str, ...], most_nodes: int = 7,
     return table
 
 
-def price(table: Json, tier: dict[str, int]) -> float | None:
-    """What a placement costs, by the words of docs/plan.md; None if it is not allowed."""
-    sent = [0.0, 0.0]
-    used = [False, False]
+@st.composite
+def orders(draw: st.DrawFn, table: Json) -> list[str]:
+    """A topological order of the nodes."""
+    feeds = {node["id"]: set[str]() for node in table["nodes"]}
     for tensor in table["tensors"]:
-        start = 0 if tensor["producer"] is None else tier[tensor["producer"]]
-        ends = [tier[name] for name in tensor["consumers"]]
-        if any(end < start for end in ends):
-            return None
-        end = max(ends) if ends else 0
-        for link in range(min(start, end), max(start, end)):
-            sent[link] += tensor["bytes"]
-            used[link] = True
-        if tensor["id"] in table.get("keep_on_device", []) and (start > 0 or end > 0):
-            return None
-    for level, cap in enumerate(table.get("memory_bytes", [None] * 3)):
-        held = sum(node.get("memory_bytes", 0) for node in table["nodes"] if tier[node["id"]] == level)
-        if cap is not None and held > cap:
-            return None
-    return combined(table, tier, sent, used)
+        for name in tensor["consumers"]:
+            feeds[name] |= {tensor["producer"]} - {None}
+    order: list[str] = []
+    while len(order) < len(feeds):
+        ready = sorted(name for name in feeds if name not in order and feeds[name] <= set(order))
+        order.append(draw(st.sampled_from(ready)))
+    return order
 
 
-def combined(table: Json, tier: dict[str, int], sent: list[float], used: list[bool]) -> float:
-    links = table["links"]
-    ms = [0.0, 0.0, 0.0]
-    for node in table["nodes"]:
-        ms[tier[node["id"]]] += node["cost_ms"][tier[node["id"]]]
-    transfer = [8 * nbytes / link["bandwidth_bps"] * 1000 for nbytes, link in zip(sent, links, strict=True)]
-    energy = [node.get("energy_mj", [0, 0, 0])[tier[node["id"]]] for node in table["nodes"]]
-    energy += [nbytes * link.get("energy_mj_per_byte", 0) for nbytes, link in zip(sent, links, strict=True)]
-    rtts = [link["rtt_ms"] for link, crossed in zip(links, used, strict=True) if crossed]
-    values = {
-        "latency": sum(ms) + sum(transfer) + sum(rtts),
-        "energy": sum(energy),
-        "bytes": sum(sent),
-        "throughput": max(*ms, *transfer),
-    }
-    return float(values[table["objective"]])
-
-
-def every_price(table: Json) -> Iterator[tuple[dict[str, int], float | None]]:
-    names = [node["id"] for node in table["nodes"]]
-    for levels in product(range(3), repeat=len(names)):
-        tier = dict(zip(names, levels, strict=True))
-        yield tier, price(table, tier)
-
-
-def large_table(seed: int, count: int, *, reach: int, objective: str = "latency") -> Json:
+def large_table(seed: int, count: int, *, reach: int, objective: str = "latency", **more: Any) -> Json:
     """A random graph of `count` nodes in which a true split often pays: tensors shrink along it.
 
     With `reach` 1 it is a chain; otherwise a tensor is read by up to three of the next `reach` nodes.
@@ -143,4 +159,31 @@ def large_table(seed: int, count: int, *, reach: int, objective: str = "latency"
         {"bandwidth_bps": 2e8 * rng.uniform(0.2, 3), "rtt_ms": 2.0, "energy_mj_per_byte": 2e-5},
         {"bandwidth_bps": 1e8 * rng.uniform(0.2, 3), "rtt_ms": 4.0, "energy_mj_per_byte": 1e-5},
     ]
-    return {"tiers": TIERS, "nodes": nodes, "tensors": between, "links": links, "objective": objective}
+    return {"tiers": TIERS, "nodes": nodes, "tensors": between, "links": links, "objective": objective} | more
+
+
+def coded_table(seed: int, count: int, *, reach: int, objective: str = "latency") -> Json:
+    """A large table with quantisers that take time, and two exits."""
+    rng = random.Random(seed)  # noqa: S311  (reproducible, not secret)
+    table = large_table(seed, count, reach=reach, objective=objective)
+    for tensor in table["tensors"]:
+        nbytes = tensor["bytes"]
+        tensor["codecs"] = [{"codec": "none", "bytes": nbytes}]
+        for codec, ratio in (("f16", 2), ("u8", 4), ("u4", 8)):
+            ms = nbytes * 2e-6 * rng.uniform(0.5, 2)
+            spent = {
+                f"{what}_{unit}": [ms, ms / 4, ms / 40] for what in ("encode", "decode") for unit in ("ms", "mj")
+            }
+            tensor["codecs"].append({"codec": codec, "bytes": nbytes / ratio, **spent})
+    reads = [f"t{count // 4}", f"t{count // 2}"]
+    table["exits"] = [
+        {"id": f"x{read}", "reads": [read], "cost_ms": [0.5, 0.1, 0.01], "energy_mj": [0.5, 0.1, 0.01]}
+        for read in reads
+    ]
+    names = [entry["id"] for entry in table["exits"]]
+    table["survival"] = [
+        {"exits": [names[0]], "share": 0.6},
+        {"exits": [names[1]], "share": 0.4},
+        {"exits": names, "share": 0.3},
+    ]
+    return table

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.plan.tables import Json, large_table
+from tests.plan.reference import Json
+from tests.plan.tables import large_table
 
 PAGE = (Path(__file__).parents[2] / "docs" / "plan.md").read_text(encoding="utf-8")
 
@@ -46,7 +47,10 @@ def test_the_object_is_the_one_of_the_page(problem: Path) -> None:
     assert answer["gap"] < 1e-9
     assert (answer["tier_of"], answer["method"]) == (expected["tier_of"], expected["method"])
     assert answer["unsplit"] == pytest.approx(expected["unsplit"])
-    assert (answer["value"], answer["bound"]) == pytest.approx((90.74, 90.74))
+    assert (answer["value"], answer["bound"], answer["latency_ms"]) == pytest.approx((90.74, 90.74, 90.74))
+    assert (answer["exits"], answer["codecs"]) == (expected["exits"], expected["codecs"])
+    assert answer["stages"] == pytest.approx(expected["stages"])
+    assert answer["bytes"] == expected["bytes"]
 
 
 def test_the_other_answers_of_the_page(problem: Path) -> None:
@@ -57,6 +61,30 @@ def test_the_other_answers_of_the_page(problem: Path) -> None:
     kept = json.loads(plan(rewrite(problem, objective="latency", keep_on_device=["image"]), "--json").stdout)
     assert kept["tier_of"] == block("answer")["tier_of"]
     assert (kept["unsplit"]["edge"], kept["unsplit"]["cloud"]) == (None, None)
+
+
+def with_exit() -> Json:
+    """What docs/plan.md adds to its example: a codec and an exit."""
+    table = block("problem") | block("exit")
+    table["tensors"][1]["codecs"] = block("codecs")["codecs"]
+    return table
+
+
+def test_the_example_with_codecs_and_an_exit_is_the_one_of_the_page(problem: Path) -> None:
+    answer = json.loads(plan(rewrite(problem, **with_exit()), "--json").stdout)
+    expected = block("exit-answer")
+    for key in ("tier_of", "exits", "codecs"):
+        assert answer[key] == expected[key]
+    assert answer["stages"] == pytest.approx(expected["stages"])
+    assert answer["bytes"] == pytest.approx(expected["bytes"])
+    assert answer["value"] == pytest.approx(expected["value"])
+
+
+def test_the_tables_show_codecs_and_exits(problem: Path) -> None:
+    run = plan(rewrite(problem, **with_exit()))
+    assert (run.returncode, run.stderr) == (0, "")
+    for shown in ("sure", "features (u8)", "device-edge", "edge-cloud"):
+        assert shown in run.stdout
 
 
 def test_the_tables(problem: Path) -> None:

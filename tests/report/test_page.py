@@ -179,7 +179,7 @@ def test_a_report_that_cannot_be_put_in_its_place_leaves_nothing(tmp_path: Path)
     path = tmp_path / "report.html"
     path.mkdir()
     (path / "kept").write_text("mine")
-    with pytest.raises(OperatorError, match=r"report\.html: the report cannot be written"):
+    with pytest.raises(OperatorError, match=r"report\.html: cannot be written"):
         write_report(demo.small_split(), path)
     assert [one.name for one in tmp_path.iterdir()] == ["report.html"]
     assert (path / "kept").read_text() == "mine"
