@@ -229,6 +229,10 @@ def _rate(bandwidth_bps: float) -> str:
     return f"{bandwidth_bps / 1e6:g} Mbit/s"
 
 
+def _title(race: _Race) -> str:
+    return f"{race.model}, {_rate(race.bandwidth_bps)}"
+
+
 def _show(race: _Race) -> None:
     """Print all candidates of a race, fastest first."""
     table = Table(
@@ -249,9 +253,7 @@ def _show_regrets(races: Sequence[_Race]) -> None:
         chosen = race.candidates[0]
         figures = (chosen.predicted_ms, race.measured_ms[0], race.unsplit_ms, min(race.measured_ms))
         name = next((one for one in chosen.names if one != CHOSEN), chosen.sent)
-        table.add_row(
-            race.model, _rate(race.bandwidth_bps), name, *(f"{ms:.1f}" for ms in figures), f"{race.regret:.1%}"
-        )
+        table.add_row(_title(race), name, *(f"{ms:.1f}" for ms in figures), f"{race.regret:.1%}")
     Console().print(table)
     print(f"largest regret {max(race.regret for race in races):.1%}, goal <= 5 %")
 

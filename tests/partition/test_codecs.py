@@ -60,18 +60,19 @@ def test_with_calibration_auto_takes_the_smallest_that_keeps_the_answers(tmp_pat
 
 @pytest.mark.parametrize(
     ("offset", "scale", "given_up", "taken"),
-    [(0.0, 1000.0, ("u4", "u8"), "u8c"), (2000.0, 1.0, ("u4", "u8", "u8c"), "none")],
+    # The largest value alone, which topk sends, says which of two is larger.
+    [(0.0, 1000.0, ("u4", "u8"), {"u8c"}), (2000.0, 1.0, ("u4", "u8", "u8c"), {"none", "topk"})],
 )
 def test_auto_gives_up_codecs_that_change_answers(
-    offset: float, scale: float, given_up: tuple[str, ...], taken: str, tmp_path: Path
+    offset: float, scale: float, given_up: tuple[str, ...], taken: set[str], tmp_path: Path
 ) -> None:
     x = np.random.default_rng(0).standard_normal((300, 3)).astype(np.float32)
     samples = calibration(tmp_path, x=x)
     result = job(outlier(offset, scale), tmp_path, cuts=(("t",),), calibration=samples)
     assert set(given_up) <= set(result.given_up)
-    assert codecs(result) == [taken]
+    assert set(codecs(result)) <= taken
     assert (result.package.manifest.plan.verification.agreement or 0) >= 0.995
-    assert (result.package.manifest.plan.verification.level == "bit-equal") == (taken == "none")
+    assert (result.package.manifest.plan.verification.level == "bit-equal") == (codecs(result) == ["none"])
     insisted = job(outlier(offset, scale), tmp_path, codec="u8", cuts=(("t",),), calibration=samples)
     assert insisted.given_up == ()
     assert codecs(insisted) == ["u8"]
