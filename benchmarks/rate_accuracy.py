@@ -82,7 +82,6 @@ class _Options:
     """The command line."""
 
     tiles: int | None
-    bottleneck: int | None
     json_output: bool
 
 
@@ -94,7 +93,7 @@ def main() -> None:
         result = partition(base)
         tiles = read_samples(_TILES, result.search.analysis.inputs, limit=options.tiles)
         rows = list(_input_rows(tiles, result.package))
-        plans = list(_plans(result, replace(base, max_accuracy_drop=_ANY_DROP, bottleneck=options.bottleneck)))
+        plans = list(_plans(result, replace(base, max_accuracy_drop=_ANY_DROP)))
         # What is coded without loss answers as it would plain.
         known: dict[tuple[str, str], float] = {}
         for what, sent, package in track(plans, "measure", console=Console(stderr=True), transient=True):
@@ -110,12 +109,11 @@ def main() -> None:
 def _options() -> _Options:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tiles", type=int, metavar="N", help="use the first N test tiles, at least 1; else all")
-    parser.add_argument("--bottleneck", type=int, metavar="REDUCTION", help="learned bottlenecks too: 30 s each")
     parser.add_argument("--json", action="store_true", dest="json_output", help="print one JSON object")
     values = parser.parse_args()
     if values.tiles is not None and values.tiles < 1:
         parser.error("--tiles: expected at least 1")
-    return _Options(values.tiles, values.bottleneck, values.json_output)
+    return _Options(values.tiles, values.json_output)
 
 
 def _partition_options(folder: Path) -> PartitionOptions:
@@ -134,13 +132,11 @@ def _partition_options(folder: Path) -> PartitionOptions:
 
 def _plans(result: PartitionResult, options: PartitionOptions) -> Iterator[tuple[str, str, Package]]:
     """Yield each cut, each way to send it, and the package of the two."""
-    analysis = result.search.analysis
+    search = _search(result, options)
+    analysis, table = search.analysis, search.costs.table
     for number, tensors in enumerate(dict.fromkeys([result.cuts[0], *((name,) for name in _CUTS)])):
-        # A search of its own: it trains few bottlenecks.
-        search = _search(result, options)
         below = cut_at(analysis.model, analysis.output_names, tensors).nodes
         tier_of = {name: "device" if name in below else "edge" for name in analysis.flow.nodes}
-        table = search.costs.table
         ways = [{way.codec for way in tensor.ways} for tensor in table.tensors if tensor.id in tensors]
         for way in sorted(set.intersection(*ways)):
             placement = evaluate(table, tier_of, codecs=[dict.fromkeys(tensors, way)])
@@ -153,10 +149,10 @@ def _plans(result: PartitionResult, options: PartitionOptions) -> Iterator[tuple
 
 def _search(result: PartitionResult, options: PartitionOptions) -> Search:
     """Price all ways anew: the planner's own search has forbidden some."""
-    analysis, trainer = result.search.analysis, Trainer(result.search.analysis, options)
-    seen = replace(result.search.seen, bottlenecks=trainer.untrained())
-    costs = make_costs(analysis, options, result.search.costs.times, price(analysis, options, seen))
-    return Search(analysis, options, Materials(costs, seen, trainer))
+    search = result.search
+    ways = price(search.analysis, options, search.seen)
+    costs = make_costs(search.analysis, options, search.costs.times, ways)
+    return Search(search.analysis, options, Materials(costs, search.seen, Trainer(search.analysis, options)))
 
 
 def _wire_bytes(package: Package, tiles: Samples) -> tuple[float, float]:

@@ -235,9 +235,7 @@ def _title(race: _Race) -> str:
 
 def _show(race: _Race) -> None:
     """Print all candidates of a race, fastest first."""
-    table = Table(
-        "plan", "sent", "predicted, ms", "measured, ms", title=f"{race.model}, {_rate(race.bandwidth_bps)}"
-    )
+    table = Table("plan", "sent", "predicted, ms", "measured, ms", title=_title(race))
     pairs = zip(race.candidates, race.measured_ms, strict=True)
     for one, ms in sorted(pairs, key=lambda pair: pair[1]):
         table.add_row(", ".join(one.names), one.sent, f"{one.predicted_ms:.1f}", f"{ms:.1f}")
@@ -246,9 +244,7 @@ def _show(race: _Race) -> None:
 
 def _show_regrets(races: Sequence[_Race]) -> None:
     """Print the regret of every race, and the largest."""
-    table = Table(
-        "model", "link", "chosen", "predicted, ms", "measured, ms", "best unsplit, ms", "best, ms", "regret"
-    )
+    table = Table("", "chosen", "predicted", "measured", "best unsplit", "best", "regret", title="ms")
     for race in races:
         chosen = race.candidates[0]
         figures = (chosen.predicted_ms, race.measured_ms[0], race.unsplit_ms, min(race.measured_ms))

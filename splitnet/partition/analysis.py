@@ -23,9 +23,9 @@ from splitnet.graph import (
 from splitnet.partition.exit_heads import NO_EXITS, Exits, calibrated, from_metadata
 from splitnet.partition.exit_metadata import ExitDescription, check_exits, describe_exits
 from splitnet.partition.options import PartitionOptions
-from splitnet.partition.samples import random_samples
+from splitnet.partition.samples import samples_for
 from splitnet.partition.whole import WholeModel
-from splitnet.samples import Samples, read_samples
+from splitnet.samples import Samples
 from splitnet.tensors import TensorSpec
 
 
@@ -81,11 +81,7 @@ def analyse(options: PartitionOptions) -> Analysis:
     model = load_model(options.model)
     fix_axes(model, options.axis_sizes)
     inputs = input_specs(model)
-    samples = (
-        read_samples(options.calibration, inputs)
-        if options.calibration is not None
-        else random_samples(inputs, seed=options.seed)
-    )
+    samples = samples_for(inputs, options.calibration, seed=options.seed)
     whole = WholeModel(model, samples)
     described = describe_exits(model)
     early = {name for entry in described for name in entry.tensors}

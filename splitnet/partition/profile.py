@@ -7,9 +7,8 @@ from pathlib import Path
 
 from splitnet.cost import NodeTime, Profile, ProfiledMachine, StoredProfile, this_machine
 from splitnet.graph import fix_axes, input_specs, load_model
-from splitnet.partition.samples import random_samples
+from splitnet.partition.samples import samples_for
 from splitnet.partition.whole import WholeModel
-from splitnet.samples import read_samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +47,7 @@ def profile_file(job: ProfileJob, *, on_progress: Callable[[float], None] | None
     model = load_model(job.model)
     fix_axes(model, job.axis_sizes)
     specs = input_specs(model)
-    samples = (
-        read_samples(job.calibration, specs)
-        if job.calibration is not None
-        else random_samples(specs, seed=job.seed)
-    )
+    samples = samples_for(specs, job.calibration, seed=job.seed)
     profile = WholeModel(model, samples).profile(seconds=job.seconds, on_progress=on_progress)
     ops = {node.name: node.op_type for node in model.graph if node.name}
     return _stored(job, profile, ops)

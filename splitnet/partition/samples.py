@@ -1,11 +1,18 @@
-"""Random inputs that stand in where there are no calibration data."""
+"""What a model is run on: calibration data, or random inputs that stand in for them."""
+
+from pathlib import Path
 
 import numpy as np
 
-from splitnet.samples import Samples
+from splitnet.samples import Samples, read_samples
 from splitnet.tensors import Array, TensorSpec
 
 _COUNT = 8
+
+
+def samples_for(specs: tuple[TensorSpec, ...], calibration: Path | None, *, seed: int) -> Samples:
+    """Return the samples of the file `calibration`, or without one, seeded random ones (see `read_samples`)."""
+    return random_samples(specs, seed=seed) if calibration is None else read_samples(calibration, specs)
 
 
 def random_samples(specs: tuple[TensorSpec, ...], *, seed: int) -> Samples:
