@@ -139,7 +139,7 @@ def _choices(plan: PlanEntry, title: str) -> Table:
     )
     for choice in plan.alternatives:
         table.add_row(
-            escape(choice.name) + ("" if choice.served else " [dim](not from a package)[/]"),
+            escape(choice.name),
             f"{choice.predicted_ms:.2f}",
             _number(choice.measured_ms, 2),
             f"{choice.bytes:,.0f}",

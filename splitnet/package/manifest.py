@@ -173,7 +173,6 @@ class Alternative(Frozen):
         energy_mj: mJ, where it is known.
         accuracy: share of right answers, where it was measured.
         measured_ms: expected latency from segments that were run, ms, where they were.
-        served: whether SplitNet can run it from a package (an input sent as a JPEG to another server is not).
     """
 
     name: Name
@@ -182,7 +181,6 @@ class Alternative(Frozen):
     energy_mj: NotNegative | None = None
     accuracy: Share | None = None
     measured_ms: NotNegative | None = None
-    served: bool = True
 
 
 class VerificationEntry(Frozen):

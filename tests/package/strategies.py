@@ -111,7 +111,6 @@ def _example_plans() -> tuple[PlanEntry, PlanEntry]:
                 energy_mj=9.0,
                 accuracy=0.75,
                 measured_ms=21.0,
-                served=True,
             ),
         ),
         verification=VerificationEntry(
@@ -300,7 +299,6 @@ def _plan(drawing: _Drawing, segments: tuple[str, ...], bandwidth_bps: float, in
         bytes=MILLISECONDS,
         energy_mj=MILLISECONDS | st.none(),
         accuracy=SHARES | st.none(),
-        served=st.booleans(),
     )
     return PlanEntry(
         id=draw(st.from_regex(r"[0-9a-f]{11}", fullmatch=True)) + f"{index:x}",

@@ -26,7 +26,6 @@ OPTIONAL = {"exits", "alternatives", "codec", "coding", "calibration", "weights"
     "energy_mj",
     "accuracy",
     "accuracy_drop",
-    "served",
 }
 FREE = {"opset_domains", "outputs"}
 
