@@ -252,7 +252,7 @@ def _show(rows: Sequence[_Row], count: int, *, json_output: bool) -> None:
     if json_output:
         print(json.dumps({"tiles": count, "rows": [asdict(row) for row in rows]}))
         return
-    table = Table("cut", "sent", "tensors, bytes", "request, bytes", "accuracy", "", title=f"{count} test tiles")
+    table = Table("cut", "sent", "tensors", "request", "accuracy", "", title=f"{count} test tiles, bytes of each")
     best = -1.0
     for row in rows:
         mark = "*" if row.accuracy > best else ""

@@ -54,7 +54,7 @@ def plans_for(search: Search, first: Found, count: int) -> list[Found]:
         table = search.costs.table
         swept = sweep(table, order_through(table, first.solution.placement), BANDWIDTHS_BPS)
         best = np.array([placement.value for placement in swept])
-        have = np.min([values_of(table, one.solution.placement) for one in found], axis=0)
+        have = np.min([values_of(search.all_costs.table, one.solution.placement) for one in found], axis=0)
         regret = have / np.maximum(best, _TINY)
         worst = int(regret.argmax())
         if regret[worst] <= 1 + _WORTH_A_PLAN:
@@ -92,7 +92,7 @@ def in_order(search: Search, found: Sequence[Found]) -> list[PlanFrom]:
             rival = found[int(winners[start - 1])] if start else None
             plans.append(PlanFrom(one, 0.0 if rival is None else _takes_over(search, one, rival, start)))
         elif not index:
-            plans.append(PlanFrom(one, search.costs.table.links[0].bandwidth_bps))
+            plans.append(PlanFrom(one, search.all_costs.table.links[0].bandwidth_bps))
     return plans
 
 
@@ -100,7 +100,7 @@ def _values(search: Search, found: Found, bandwidths_bps: Sequence[float]) -> Fl
     placement = found.solution.placement
     by_running = found.measured is not None and search.options.objective in ("latency", "throughput")
     more = found.measured.value - placement.value if found.measured is not None and by_running else 0.0
-    return np.array(values_of(search.costs.table, placement, bandwidths_bps)) + more
+    return np.array(values_of(search.all_costs.table, placement, bandwidths_bps)) + more
 
 
 def _takes_over(search: Search, ours: Found, rival: Found, start: int) -> float:

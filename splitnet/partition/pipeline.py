@@ -48,7 +48,7 @@ def partition(options: PartitionOptions, on_step: OnStep = lambda _step, _share:
     plans = in_order(search, run_rest(search, plans_for(search, ranking.best, options.plans)))
     on_step("write the package", 0.95)
     listed = [_alternative(name, found) for name, found in ranking.alternatives.items()]
-    package = pack(options, analysis, search.costs, plans, listed)
+    package = pack(options, analysis, search.all_costs, plans, listed)
     on_step("done", 1.0)
     return PartitionResult(package, options, search, tuple(plans), ranking)
 

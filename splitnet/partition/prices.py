@@ -20,8 +20,10 @@ from splitnet.partition.seen import Seen
 from splitnet.partition.ways import PricedWay, Way
 from splitnet.tensors import BATCH, Array, TensorSpec
 
-# Codecs are timed on a tensor of this shape, a first activation of many networks.
-_REFERENCE = TensorSpec("reference", "float32", (BATCH, 64, 56, 56))
+# Codecs are timed on tensors of these shapes, first activations of many networks: channels come first in the one
+# and last in the other, which makes scales per channel several times dearer.
+_IMAGE = TensorSpec("reference", "float32", (BATCH, 64, 56, 56))
+_ROWS = TensorSpec("reference", "float32", (BATCH, 392, 512))
 _TIMING_S = 0.01
 # Codings are measured for so long, smallest tensors first; those not reached by then get none.
 _CODING_S = 4.0
@@ -93,17 +95,19 @@ def _plain(codec: TensorCodec) -> PricedWay:
     elif codec.bottleneck is not None:
         encode_ms, decode_ms = _run_ms(codec)
     else:
-        encode_ms, decode_ms = (ms * millions for ms in _ms_per_million(codec.name))
+        encode_ms, decode_ms = (ms * millions for ms in _ms_per_million(codec.name, _reference(codec.tensor)))
     return PricedWay(Way(codec.name), float(codec.nbytes), encode_ms, decode_ms)
 
 
+def _reference(tensor: TensorSpec) -> TensorSpec:
+    return _IMAGE if len(tensor.shape) >= len(_IMAGE.shape) else _ROWS
+
+
 @cache
-def _ms_per_million(name: CodecName) -> tuple[float, float]:
+def _ms_per_million(name: CodecName, reference: TensorSpec) -> tuple[float, float]:
     """Return what encoding and decoding take here, ms per million values."""
-    lossless = is_lossless(name)
-    values = np.random.default_rng(0).integers(0, 2, (1, 64, 56, 56)) if lossless else _normal(_REFERENCE)
-    array: Array = values.astype(np.float32)
-    codec = codec_for(name, _REFERENCE, statistics_of(_REFERENCE, array))
+    array = np.abs(_normal(reference)).round().clip(0, 1) if is_lossless(name) else _normal(reference)
+    codec = codec_for(name, reference, statistics_of(reference, array))
     encode_ms, decode_ms = _run_ms(codec, array)
     return encode_ms / array.size * 1e6, decode_ms / array.size * 1e6
 
@@ -125,21 +129,26 @@ def _run_ms(codec: TensorCodec, array: Array | None = None) -> tuple[float, floa
 
 
 def _coded(codec: TensorCodec, plain: PricedWay, values: Array, *, is_input: bool) -> Iterator[PricedWay]:
-    """Yield the codings of the codec's wires that save bytes."""
-    wires = _encoded(codec, values)
+    """Yield the codings of the codec's wire that save bytes; a codec of several wires has none."""
+    if len(codec.wires) != 1:
+        return
+    samples = _encoded(codec, values)
     for coding in _codings(codec, is_input=is_input):
-        nbytes, encode_ms, decode_ms = measure_coding(coding, wires)
+        nbytes, encode_ms, decode_ms = measure_coding(coding, samples)
         if nbytes < plain.nbytes * (1 - _LEAST_SAVED):
             way = Way(codec.name, coding)
             yield PricedWay(way, nbytes, plain.encode_ms + encode_ms, plain.decode_ms + decode_ms)
 
 
 def _encoded(codec: TensorCodec, values: Array) -> list[Array]:
-    if codec.name == "none":
+    """Return what the codec's one wire carries for each sample."""
+    (wire,) = codec.wires
+    if codec.name != "none":
+        encoder = OnnxSession(model_bytes(codec_model(codec, "encode")), name=f"codec {codec.name}")
+        values = encoder.run({codec.tensor.name: values})[wire.name]
+    if wire.batch_axis is None:
         return [values]
-    encoder = OnnxSession(model_bytes(codec_model(codec, "encode")), name=f"codec {codec.name}")
-    made = encoder.run({codec.tensor.name: values})
-    return [made[spec.name] for spec in codec.wires]
+    return np.split(values, values.shape[wire.batch_axis], wire.batch_axis)
 
 
 def _codings(codec: TensorCodec, *, is_input: bool) -> list[CodingName]:

@@ -72,5 +72,5 @@ def run_rest(search: Search, plans: Sequence[Found]) -> list[Found]:
 def _run(search: Search, placements: Mapping[object, Placement]) -> dict[object, Measured]:
     """Run each placement's segments in turns with the others'."""
     plans = [build(search.analysis, placement, search.seen) for placement in placements.values()]
-    figures = measure(plans, search.analysis, search.costs, seconds=search.options.profile_s) if plans else []
+    figures = measure(plans, search.analysis, search.all_costs, seconds=search.options.profile_s) if plans else []
     return dict(zip(placements, figures, strict=True))

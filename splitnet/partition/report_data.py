@@ -24,8 +24,8 @@ _MOST_CURVES = 6
 def report_of(result: PartitionResult) -> Report:
     """Return the report of a job."""
     manifest = result.package.manifest
-    order = order_through(result.search.costs.table, result.placement)
-    cuts = cut_costs(result.search.costs.table, order)
+    order = order_through(result.search.all_costs.table, result.placement)
+    cuts = cut_costs(result.search.all_costs.table, order)
     curves, takeovers = _over_bandwidth(result, order)
     nodes, edges = graph_of(result)
     return Report(
@@ -191,7 +191,7 @@ def _over_bandwidth(
     often = sorted(placements, key=winners.count, reverse=True)[:_MOST_CURVES]
     named = {name: found.solution.placement for name, found in result.alternatives.items()}
     named |= {name: placements[name] for name in often}
-    tables = [at_bandwidth(table, bps) for bps in BANDWIDTHS_BPS]
+    tables = [at_bandwidth(result.search.all_costs.table, bps) for bps in BANDWIDTHS_BPS]
     latencies = {
         name: [evaluate(one, each.tier_of, each.exits, each.codecs).latency_ms for one in tables]
         for name, each in named.items()

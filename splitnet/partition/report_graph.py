@@ -18,7 +18,7 @@ def graph_of(result: PartitionResult) -> tuple[tuple[GraphNode, ...], tuple[Grap
 
 def _nodes(result: PartitionResult) -> Iterator[GraphNode]:
     """The inputs, which are on the device, and every node where it is computed for the way up."""
-    analysis, times = result.search.analysis, result.search.costs.times
+    analysis, times = result.search.analysis, result.search.all_costs.times
     tier_of = result.placement.tier_of
     held = weight_bytes(analysis.model, analysis.flow.nodes)
     classes = classify(analysis.model)
@@ -40,5 +40,5 @@ def _edges(result: PartitionResult) -> Iterator[GraphEdge]:
         for consumer in tensor.consumers:
             crosses = TIERS.index(placement.tier_of[consumer]) > source
             way = placement.codecs[source][tensor.name] if crosses else ""
-            sent = result.search.costs.nbytes(tensor.name, way) if crosses else nbytes
+            sent = result.search.all_costs.nbytes(tensor.name, way) if crosses else nbytes
             yield GraphEdge(tensor.producer or tensor.name, consumer, int(sent), crosses, way)

@@ -64,13 +64,20 @@ class Materials:
 
 
 class Search:
-    """Looks for plans whose codecs cost no more than what is allowed."""
+    """Looks for plans whose codecs cost no more than what is allowed.
+
+    Attributes:
+        analysis: the model.
+        options: the job.
+        seen: what codecs need to know of the tensors' values, bottlenecks trained so far among it.
+        all_costs: with every way to send every tensor; what was found before a way was forbidden may still use it.
+    """
 
     def __init__(self, analysis: Analysis, options: PartitionOptions, materials: Materials) -> None:
         self.analysis = analysis
         self.options = options
         self.seen = materials.seen
-        self._all = materials.costs
+        self.all_costs = materials.costs
         self._trainer = materials.trainer
         self._broken: set[tuple[str, str]] = set()
         self._verifier = Verifier(analysis)
@@ -79,7 +86,7 @@ class Search:
     @property
     def costs(self) -> Costs:
         """The costs of what is still allowed."""
-        return self._allowed(self._all)
+        return self._allowed(self.all_costs)
 
     @property
     def given_up(self) -> tuple[str, ...]:
@@ -114,7 +121,7 @@ class Search:
     def _first(self, pick: Callable[[CostTable], Solution | None], table: CostTable | None = None) -> Found | None:
         """Pick again and again until the codecs keep the answers; each time, what broke them is forbidden."""
         while True:
-            costs = self._allowed(self._all if table is None else Costs(table, self._all.times))
+            costs = self._allowed(self.all_costs if table is None else Costs(table, self.all_costs.times))
             solution = pick(costs.table)
             if solution is None:
                 return None
@@ -191,7 +198,7 @@ class Search:
         self._broken.add((tensor, loss))
 
     def _share_of_bytes(self, tensor: str, way: str) -> float:
-        return self._all.nbytes(tensor, way) / self.analysis.specs[tensor].sample_nbytes
+        return self.all_costs.nbytes(tensor, way) / self.analysis.specs[tensor].sample_nbytes
 
 
 def identity(placement: Placement) -> object:

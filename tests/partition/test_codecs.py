@@ -9,8 +9,11 @@ from splitnet.deadline import Deadline
 from splitnet.errors import ModelError
 from splitnet.partition import PartitionResult
 from tests.graph import models as zoo
-from tests.partition.jobs import answers, calibration, deployed, job, run_whole
+from tests.partition.jobs import answers, calibration, deployed, job, run_whole, site
 from tests.partition.models import outlier
+
+#: So slow that a byte counts for more than the time of any codec.
+SLOW = site(bandwidth_bps=1e3)
 
 
 def codecs(result: PartitionResult) -> list[str]:
@@ -53,7 +56,7 @@ def test_without_calibration_auto_never_takes_u8(tmp_path: Path) -> None:
 def test_with_calibration_auto_takes_the_smallest_that_keeps_the_answers(tmp_path: Path) -> None:
     x = np.random.default_rng(0).standard_normal((300, 3)).astype(np.float32)
     x[:, 1] += np.sign(x[:, 1] - x[:, 2])  # no sample is so near to even that a step of u8 decides
-    easy = job(outlier(0.0, 1.0), tmp_path, cuts=(("t",),), calibration=calibration(tmp_path, x=x))
+    easy = job(outlier(0.0, 1.0), tmp_path, cuts=(("t",),), site=SLOW, calibration=calibration(tmp_path, x=x))
     assert codecs(easy) == ["u4"]
     assert easy.given_up == ()
 
@@ -68,7 +71,7 @@ def test_auto_gives_up_codecs_that_change_answers(
 ) -> None:
     x = np.random.default_rng(0).standard_normal((300, 3)).astype(np.float32)
     samples = calibration(tmp_path, x=x)
-    result = job(outlier(offset, scale), tmp_path, cuts=(("t",),), calibration=samples)
+    result = job(outlier(offset, scale), tmp_path, cuts=(("t",),), site=SLOW, calibration=samples)
     assert set(given_up) <= set(result.given_up)
     assert set(codecs(result)) <= taken
     assert (result.package.manifest.plan.verification.agreement or 0) >= 0.995

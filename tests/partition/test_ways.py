@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 
+from splitnet.coding import encode
 from splitnet.deadline import Deadline
 from splitnet.partition import PartitionResult, trainer
 from splitnet.tensors import Array
@@ -55,12 +56,16 @@ def test_a_slow_link_gets_an_input_as_a_picture(tmp_path: Path) -> None:
     result = job(
         on_bytes(("N", 3, 32, 32)), tmp_path, place="all-edge", site=SLOW, calibration=calibration(tmp_path, x=x)
     )
-    ((codec, coding),) = sent(result)
+    tensor = result.package.manifest.plan.wires[0].tensors[0]
+    codec, coding = tensor.codec, tensor.coding
     assert codec == "none"
     assert coding in ("png", "jpeg", "zstd")
-    tensor = result.package.manifest.plan.wires[0].tensors[0]
     assert tensor.coded_bytes_per_sample is not None
     assert tensor.coded_bytes_per_sample < tensor.bytes_per_sample
+    # The samples that it was measured on, one by one: not as the batch that they were looked at in.
+    assert tensor.coded_bytes_per_sample == pytest.approx(
+        np.mean([len(encode(coding, x[i : i + 1])) for i in range(4)])
+    )
     assert result.found.verification.agreement is not None
     assert result.found.verification.agreement >= 0.995
     whole = run_whole(tmp_path / "model.onnx", {"x": x[:5]})["y"]
