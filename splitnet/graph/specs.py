@@ -94,7 +94,7 @@ def _interface_spec(value: ir.Value, role: str, symbols: set[str], *, first_is_b
         else:
             raise ModelError(
                 f"axis {axis} of {role} {value.name!r} is open ({dim.value or 'without a name'}); "
-                "only the batch may be: fix its size when exporting, or with fix_axes"
+                "only the batch may be: fix its size when exporting, or with --dim AXIS=SIZE"
             )
     spec = _spec(value, dtype, tuple(shape))
     if spec is None:

@@ -190,6 +190,7 @@ class VerificationEntry(Frozen):
         level: "bit-equal", or "tolerance" where codecs or codings change values.
         max_abs: the largest difference of an output.
         max_rel: the same, relative to the largest value of that output.
+        max_rel_values: the largest of those of outputs that predict no classes; None without such outputs.
         samples: how many were compared.
         agreement: share of predicted classes that agree; None where no classes are predicted.
         accuracy: share of calibration samples that the plan answers right; None without labels.
@@ -199,6 +200,7 @@ class VerificationEntry(Frozen):
     level: Literal["bit-equal", "tolerance"]
     max_abs: NotNegative
     max_rel: NotNegative
+    max_rel_values: NotNegative | None = None
     samples: Annotated[int, Field(ge=1)]
     agreement: Share | None
     accuracy: Share | None = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from splitnet.errors import ModelError
+from splitnet.errors import InvalidArgumentError, ModelError
 from splitnet.graph import (
     Cut,
     TrunkFlow,
@@ -87,6 +87,7 @@ def analyse(options: PartitionOptions) -> Analysis:
     early = {name for entry in described for name in entry.tensors}
     outputs = tuple(spec for spec in output_specs(model) if spec.name not in early)
     check_exits(described, {spec.name: spec for spec in output_specs(model)}, outputs)
+    _check_labels(samples, outputs)
     names = [spec.name for spec in outputs]
     flow = trunk_flow(model, names)
     return Analysis(
@@ -102,6 +103,18 @@ def analyse(options: PartitionOptions) -> Analysis:
         options.calibration is not None,
         quantised_tensors(model),
     )
+
+
+def _check_labels(samples: Samples, outputs: Sequence[TensorSpec]) -> None:
+    """Raise InvalidArgumentError where a label is no class of the output that predicts classes."""
+    shapes = [spec.shape for spec in outputs if len(spec.shape) == 2 and spec.batch_axis == 0]
+    if samples.labels is None or not samples.labels.size or not shapes:
+        return
+    classes, low, high = int(shapes[0][1]), int(samples.labels.min()), int(samples.labels.max())
+    if classes > 1 and (low < 0 or high >= classes):
+        raise InvalidArgumentError(
+            f"labels: expected classes from 0 to {classes - 1}, as the model predicts, got {low} to {high}"
+        )
 
 
 def _exits(

@@ -50,19 +50,21 @@ def plans_for(search: Search, first: Found, count: int) -> list[Found]:
         count: at least 1.
     """
     found = [first]
+    settled: list[int] = []  # bandwidths whose best plan is in the package already
     while len(found) < count:
         table = search.costs.table
         swept = sweep(table, order_through(table, first.solution.placement), BANDWIDTHS_BPS)
         best = np.array([placement.value for placement in swept])
         have = np.min([values_of(search.all_costs.table, one.solution.placement) for one in found], axis=0)
         regret = have / np.maximum(best, _TINY)
+        regret[settled] = 1.0
         worst = int(regret.argmax())
         if regret[worst] <= 1 + _WORTH_A_PLAN:
             break
-        another = search.best(at_bandwidth(search.costs.table, BANDWIDTHS_BPS[worst]))
-        if any(identity(another.solution.placement) == identity(one.solution.placement) for one in found):
-            break
-        found.append(another)
+        settled.append(worst)
+        another = search.best(at_bandwidth(table, BANDWIDTHS_BPS[worst]))
+        if all(identity(another.solution.placement) != identity(one.solution.placement) for one in found):
+            found.append(another)
     return found
 
 

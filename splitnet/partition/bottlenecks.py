@@ -12,9 +12,6 @@ from splitnet.learn.trained import LEAST_SAMPLES, Trained, Training
 from splitnet.samples import Samples
 from splitnet.tensors import TensorSpec
 
-#: How many times fewer values than its tensor a code may have, the mildest first.
-REDUCTIONS: tuple[int, ...] = (4, 8, 16, 32, 64)
-
 
 def untrained(spec: TensorSpec, reduction: int, *, seed: int = 0) -> Bottleneck | None:
     """Return a bottleneck of the right form that has learned nothing, to be priced before the training.
@@ -29,6 +26,24 @@ def untrained(spec: TensorSpec, reduction: int, *, seed: int = 0) -> Bottleneck 
     """
     form = form_of(spec, reduction)
     return None if form is None else form.seeded(seed)
+
+
+def check_trainable(samples: Samples) -> None:
+    """Raise unless bottlenecks can be trained here on `samples`.
+
+    Raises:
+        InvalidArgumentError: torch is not installed, or there are fewer than `LEAST_SAMPLES` samples.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise InvalidArgumentError(
+            "training a bottleneck needs torch: install SplitNet with the extra, splitnet[train], or leave "
+            "--bottleneck out"
+        )
+    if samples.count < LEAST_SAMPLES:
+        raise InvalidArgumentError(
+            f"a bottleneck is trained on at least {LEAST_SAMPLES} samples, got {samples.count}: give more of them "
+            "with --calibration"
+        )
 
 
 def train(
@@ -49,16 +64,7 @@ def train(
         ModelError: the tensor does not cut the outputs from the inputs alone, holds NaN or infinity on the
             samples, or the model has more weights than one ONNX file holds.
     """
-    if importlib.util.find_spec("torch") is None:
-        raise InvalidArgumentError(
-            "training a bottleneck needs torch: install SplitNet with the extra, splitnet[train], or leave "
-            "--bottleneck out"
-        )
-    if samples.count < LEAST_SAMPLES:
-        raise InvalidArgumentError(
-            f"a bottleneck is trained on at least {LEAST_SAMPLES} samples, got {samples.count}: give more of them "
-            "with --calibration"
-        )
+    check_trainable(samples)
     if form_of(tensor, training.reduction) is None:
         raise InvalidArgumentError(
             f"tensor {tensor.name!r}: {tensor.dtype} {list(tensor.shape)} has no bottleneck of reduction "

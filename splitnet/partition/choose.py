@@ -19,24 +19,28 @@ def choose(table: CostTable, analysis: Analysis, options: PartitionOptions) -> S
     """
     best = solve(table)
     if options.cuts:
-        return _beside(best, _at_cuts(table, analysis))
+        return beside(best, _at_cuts(table, analysis))
     if options.place == "auto":
         return best
     if options.place == "split":
-        return _beside(best, _split(table, best.placement))
+        return beside(best, _split(table, best.placement))
     choices = unsplit(table)
     if options.place not in choices:
         raise ModelError(
             f"{options.place} is not possible: the model's input cannot be sent, or that machine cannot hold the "
             "model or what must stay on the device; use --place auto"
         )
-    return _beside(best, choices[options.place])
+    return beside(best, choices[options.place])
 
 
-def _beside(best: Solution, placement: Placement) -> Solution:
-    """The placement with what is proved of the optimum."""
-    gap = (placement.value - best.bound) / placement.value if placement.value else 0.0
-    return Solution(placement, best.bound, gap, best.method)
+def beside(best: Solution, placement: Placement) -> Solution:
+    """Return another placement of the same table, with what is proved of the best.
+
+    One that need not keep all rules (an unsplit choice has no exits) may cost less than what was proved.
+    """
+    bound = min(best.bound, placement.value)
+    gap = (placement.value - bound) / placement.value if placement.value else 0.0
+    return Solution(placement, bound, gap, best.method)
 
 
 def _split(table: CostTable, best: Placement) -> Placement:

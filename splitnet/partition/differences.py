@@ -20,6 +20,7 @@ class Differences:
         equal: whether all was equal to the bit.
         max_abs: the largest difference of a value.
         max_rel: the same, relative to the largest value of its output.
+        max_rel_values: the largest of those of outputs that predict no classes; None without such outputs.
         samples: how many were compared; whoever compares counts them.
         classified: predictions that were compared.
         agreeing: how many of those are of the same class.
@@ -31,6 +32,7 @@ class Differences:
     equal: bool = True
     max_abs: float = 0.0
     max_rel: float = 0.0
+    max_rel_values: float | None = None
     samples: int = 0
     classified: int = 0
     agreeing: int = 0
@@ -40,14 +42,22 @@ class Differences:
 
     def add(self, expected: Tensors, actual: Tensors, count: int) -> None:
         """Compare the outputs of `count` samples by name."""
+        classify = any(predicts_classes(want, count) for want in expected.values())
         for name, want in expected.items():
             got = actual[name]
-            if predicts_classes(want, count):
+            is_value = not predicts_classes(want, count)
+            if not is_value:
                 self.classified += count
                 self.agreeing += int((want.argmax(axis=1) == got.argmax(axis=1)).sum())
+            # One number a sample beside classes is how sure they are: it follows from them.
+            counts = is_value and not (classify and want.size == count)
+            if counts:
+                self.max_rel_values = self.max_rel_values or 0.0
             if not bit_equal(want, got):
                 self.equal = False
-                self._widen(want, got)
+                relative = self._widen(want, got)
+                if counts:
+                    self.max_rel_values = max(self.max_rel_values or 0.0, relative)
 
     def score(self, expected: Array, actual: Array, labels: NDArray[np.integer]) -> None:
         """Hold the classes that two outputs `[samples, classes]` predict against `labels`."""
@@ -55,7 +65,8 @@ class Differences:
         self.right += int((actual.argmax(axis=1) == labels).sum())
         self.expected_right += int((expected.argmax(axis=1) == labels).sum())
 
-    def _widen(self, want: Array, got: Array) -> None:
+    def _widen(self, want: Array, got: Array) -> float:
+        """Take account of two arrays that differ, and return by how much relative to the largest value."""
         wide, other = want.astype(np.float64), got.astype(np.float64)
         with np.errstate(invalid="ignore"):
             difference = np.abs(wide - other)
@@ -66,7 +77,9 @@ class Differences:
         scale = max(float(finite.max()) if finite.size else 0.0, _TINY)
         largest = float(difference.max())
         self.max_abs = max(self.max_abs, largest)
-        self.max_rel = max(self.max_rel, min(largest / scale, _HUGE))
+        relative = min(largest / scale, _HUGE)
+        self.max_rel = max(self.max_rel, relative)
+        return relative
 
     @property
     def agreement(self) -> float | None:
@@ -85,8 +98,8 @@ class Differences:
 
 
 def predicts_classes(output: Array, count: int) -> bool:
-    """Whether an output of `count` samples is of shape [batch, classes]."""
-    return output.ndim == 2 and output.shape[0] == count
+    """Whether an output of `count` samples is of shape [batch, classes], with two classes or more."""
+    return output.ndim == 2 and output.shape[0] == count and output.shape[1] > 1
 
 
 def bit_equal(want: Array, got: Array) -> bool:

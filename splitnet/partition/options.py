@@ -87,6 +87,8 @@ class PartitionOptions:
         self._check_cuts()
         if self.calibration is None and self.codec not in ("auto", "none", "f16"):
             raise InvalidArgumentError(f"codec {self.codec} needs the values' ranges: give --calibration data")
+        if self.bottleneck is not None and self.bottleneck < 2:
+            raise InvalidArgumentError(f"bottleneck {self.bottleneck}: expected a reduction of 2 or more")
         if self.calibration is None and self.bottleneck is not None:
             raise InvalidArgumentError("a bottleneck is trained on samples: give --calibration data")
 
@@ -95,5 +97,5 @@ class PartitionOptions:
             raise InvalidArgumentError(f"{len(self.cuts)} cuts by hand: three tiers have at most two")
         if self.cuts and self.place != "auto":
             raise InvalidArgumentError("cuts by hand say where each tier ends: leave --place out")
-        if self.cuts and self.plans > 1:
-            raise InvalidArgumentError("cuts by hand make one plan: leave --plans out")
+        if self.plans > 1 and (self.cuts or self.place != "auto"):
+            raise InvalidArgumentError("cuts by hand or one place make one plan: leave --plans out")

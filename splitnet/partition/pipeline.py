@@ -9,7 +9,7 @@ from splitnet.partition.bandwidths import in_order, plans_for
 from splitnet.partition.options import PartitionOptions
 from splitnet.partition.pack import pack
 from splitnet.partition.prices import price, sendable
-from splitnet.partition.rank import rank, run_rest
+from splitnet.partition.rank import rank, run_together
 from splitnet.partition.result import PartitionResult
 from splitnet.partition.search import Found, Materials, Search
 from splitnet.partition.seen import look
@@ -45,7 +45,7 @@ def partition(options: PartitionOptions, on_step: OnStep = lambda _step, _share:
     on_step("run the best plans", 0.7)
     ranking = rank(search, best, alternatives)
     on_step("plan for other bandwidths", 0.85)
-    plans = in_order(search, run_rest(search, plans_for(search, ranking.best, options.plans)))
+    plans = in_order(search, run_together(search, plans_for(search, ranking.best, options.plans)))
     on_step("write the package", 0.95)
     listed = [_alternative(name, found) for name, found in ranking.alternatives.items()]
     package = pack(options, analysis, search.all_costs, plans, listed)

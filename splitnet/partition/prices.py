@@ -129,8 +129,11 @@ def _run_ms(codec: TensorCodec, array: Array | None = None) -> tuple[float, floa
 
 
 def _coded(codec: TensorCodec, plain: PricedWay, values: Array, *, is_input: bool) -> Iterator[PricedWay]:
-    """Yield the codings of the codec's wire that save bytes; a codec of several wires has none."""
-    if len(codec.wires) != 1:
+    """Yield the codings of the codec's wire that save bytes.
+
+    A codec of several wires has none, nor has a bottleneck: what it will send is not known before it has learned.
+    """
+    if len(codec.wires) != 1 or codec.bottleneck is not None:
         return
     samples = _encoded(codec, values)
     for coding in _codings(codec, is_input=is_input):

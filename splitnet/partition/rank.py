@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from splitnet.partition.choose import beside
 from splitnet.partition.measure import Measured, measure
-from splitnet.partition.search import Found, Search, beside, identity
+from splitnet.partition.search import Found, Search, identity
 from splitnet.partition.segments import build
 from splitnet.plan import Placement
 
@@ -48,25 +49,22 @@ def rank(search: Search, best: Found, alternatives: Mapping[str, Found]) -> Rank
     if not by_running:
         return Ranking(replace(best, measured=figures[identity(best.solution.placement)]), (), measured)
     ordered = sorted(candidates, key=lambda one: figures[identity(one)].value)
-    checked = [search.check(beside(one, best)) for one in ordered]
-    tried = tuple(
-        replace(found, measured=figures[identity(found.solution.placement)])
-        for found in checked
-        if found is not None
-    )
-    return Ranking(tried[0], tried, measured)
+    tried: list[Found] = []
+    for placement in ordered:
+        # A bottleneck is trained for a plan that may win, not for one that has lost.
+        if not (tried and search.needs_training(placement)):
+            found = search.check(beside(best.solution, placement))
+            if found is not None:
+                tried.append(replace(found, measured=figures[identity(placement)]))
+    return Ranking(tried[0], tuple(tried), measured)
 
 
-def run_rest(search: Search, plans: Sequence[Found]) -> list[Found]:
-    """Return the plans with those run, in turns, that were not run yet."""
-    waiting = [found.solution.placement for found in plans if found.measured is None]
-    figures = _run(search, {identity(one): one for one in waiting})
-    return [
-        found
-        if found.measured is not None
-        else replace(found, measured=figures[identity(found.solution.placement)])
-        for found in plans
-    ]
+def run_together(search: Search, plans: Sequence[Found]) -> list[Found]:
+    """Return the plans of a package with those times that they have in turns with one another."""
+    if len(plans) == 1:
+        return list(plans)
+    figures = _run(search, {identity(found.solution.placement): found.solution.placement for found in plans})
+    return [replace(found, measured=figures[identity(found.solution.placement)]) for found in plans]
 
 
 def _run(search: Search, placements: Mapping[object, Placement]) -> dict[object, Measured]:

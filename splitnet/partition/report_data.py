@@ -11,6 +11,7 @@ from splitnet.partition.bandwidths import BANDWIDTHS_BPS, at_bandwidth
 from splitnet.partition.report_graph import graph_of
 from splitnet.partition.result import PartitionResult
 from splitnet.partition.search import Found
+from splitnet.partition.ways import Way
 from splitnet.plan import CutCost, Placement, cut_costs, evaluate, order_through, sweep
 from splitnet.report import BandwidthCurve, Choice, CutPoint, Link, Machine, Report, Takeover
 from splitnet.tiers import TIERS
@@ -96,7 +97,6 @@ def _choice(
         energy_mj=_device_energy(result, placement.stages),
         accuracy=found.verification.accuracy,
         stages=placement.stages,
-        served=True,
         note=_again(found),
         codecs=tuple(_ways(placement)),
     )
@@ -127,11 +127,13 @@ def _ways(placement: Placement) -> Iterator[str]:
 
 
 def _name(placement: Placement) -> str:
-    """Call a plan after where it cuts."""
-    first = (next(iter(ways), "nothing") for ways in placement.codecs)
-    ends = [f"{tensor} as {way}" for tensor, way in zip(first, _ways(placement), strict=True)]
+    """Call a plan after its exits and where it cuts."""
+    ends = []
+    for ways, sent in zip(placement.codecs, _ways(placement), strict=True):
+        others = f" and {len(ways) - 1} more" if len(ways) > 1 else ""
+        ends.append(f"{next(iter(ways), 'nothing')}{others} as {sent}")
     exits = [f"exit {name}" for name in placement.exits if name is not None]
-    return ", then ".join([*exits[:1], *ends]) or "all-device"
+    return ", then ".join([*exits, *ends]) or "all-device"
 
 
 def _positions(placement: Placement) -> tuple[int, ...]:
@@ -162,7 +164,7 @@ def _best_of_each(result: PartitionResult, cuts: Sequence[CutCost]) -> Iterator[
     given_up = result.given_up
     best: dict[str, CutCost] = {}
     for cut in cuts:
-        if cut.position and cut.latency_ms < best.get(cut.way, cut).latency_ms + 1e-12:
+        if cut.position and (cut.way not in best or cut.latency_ms < best[cut.way].latency_ms):
             best[cut.way] = cut
     for way, cut in best.items():
         yield Choice(
@@ -175,8 +177,7 @@ def _best_of_each(result: PartitionResult, cuts: Sequence[CutCost]) -> Iterator[
             energy_mj=_device_energy(result, cut.stages),
             accuracy=None,
             stages=cut.stages,
-            served=True,
-            note="its codec changes too many answers" if way.partition("+")[0] in given_up else "not verified",
+            note="its codec changes too many answers" if Way.named(way).loss in given_up else "not verified",
             codecs=(way,),
         )
 
@@ -186,18 +187,23 @@ def _over_bandwidth(
 ) -> tuple[tuple[BandwidthCurve, ...], tuple[Takeover, ...]]:
     """The plans that win somewhere, and where each begins to."""
     table = result.search.costs.table
-    winners = [_name(placement) for placement in sweep(table, order, BANDWIDTHS_BPS)]
-    placements = {_name(placement): placement for placement in sweep(table, order, BANDWIDTHS_BPS)}
+    swept = sweep(table, order, BANDWIDTHS_BPS)
+    winners = [_name(placement) for placement in swept]
+    placements = dict(zip(winners, swept, strict=True))
     often = sorted(placements, key=winners.count, reverse=True)[:_MOST_CURVES]
     named = {name: found.solution.placement for name, found in result.alternatives.items()}
     named |= {name: placements[name] for name in often}
     tables = [at_bandwidth(result.search.all_costs.table, bps) for bps in BANDWIDTHS_BPS]
-    latencies = {
-        name: [evaluate(one, each.tier_of, each.exits, each.codecs).latency_ms for one in tables]
+    evaluated = {
+        name: [evaluate(one, each.tier_of, each.exits, each.codecs) for one in tables]
         for name, each in named.items()
     }
-    curves = tuple(BandwidthCurve(name, BANDWIDTHS_BPS, tuple(values)) for name, values in latencies.items())
-    best = [min(latencies, key=lambda name: latencies[name][index]) for index in range(len(tables))]
+    curves = tuple(
+        BandwidthCurve(name, BANDWIDTHS_BPS, tuple(one.latency_ms for one in over))
+        for name, over in evaluated.items()
+    )
+    values = np.array([[one.value for one in over] for over in evaluated.values()])
+    best = [curves[int(winner)].name for winner in values.argmin(axis=0)]
     takeovers = tuple(
         Takeover(bps, name)
         for index, (bps, name) in enumerate(zip(BANDWIDTHS_BPS, best, strict=True))

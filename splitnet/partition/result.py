@@ -76,7 +76,9 @@ class PartitionResult:
         """Whether the device can answer when the tiers above are gone."""
         manifest = self.package.manifest
         return not manifest.plan.wires or any(
-            manifest.exit_of(segment.id) for segment in manifest.segments if segment.tier == "device"
+            manifest.exit_of(segment.id)
+            for segment in manifest.segments
+            if segment.tier == "device" and segment.id in manifest.plan.segments
         )
 
     @property

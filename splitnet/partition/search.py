@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from splitnet.package import VerificationEntry
 from splitnet.partition.analysis import Analysis
-from splitnet.partition.choose import choose
+from splitnet.partition.choose import beside, choose
 from splitnet.partition.measure import Measured
 from splitnet.partition.options import PartitionOptions
 from splitnet.partition.seen import Seen
@@ -80,6 +80,8 @@ class Search:
         self.all_costs = materials.costs
         self._trainer = materials.trainer
         self._broken: set[tuple[str, str]] = set()
+        self._kept: set[tuple[str, str]] = set()
+        self._untaught: set[str] = set()
         self._verifier = Verifier(analysis)
         self._verified: dict[object, VerificationEntry] = {}
 
@@ -141,16 +143,23 @@ class Search:
         if self.options.codec == "auto" and plan.lossy and not self.keeps_answers(verification):
             self._forbid(plan)
             return None
+        self._kept.update(
+            (tensor, loss) for tensor, way in plan.lossy if (loss := Way.named(way).loss) is not None
+        )
         return Found(solution, plan, verification)
 
+    def needs_training(self, placement: Placement) -> bool:
+        """Whether it uses a bottleneck that was not trained yet."""
+        return any(not self._trainer.is_trained(tensor) for tensor in _bottlenecks(placement))
+
     def _has_learned(self, placement: Placement) -> bool:
-        """Train the bottlenecks that the plan uses; one that learns too little is forbidden."""
-        for tensor in (name for ways in placement.codecs for name, way in ways.items() if way == "bottleneck"):
+        """Train the bottlenecks that the plan uses; one that learns too little is not offered again."""
+        for tensor in _bottlenecks(placement):
             if self._trainer.is_trained(tensor):
                 continue
             learned = self._trainer.learn(tensor)
             if learned is None:
-                self._broken.add((tensor, "bottleneck"))
+                self._untaught.add(tensor)
                 return False
             self.seen = replace(self.seen, bottlenecks={**self.seen.bottlenecks, tensor: learned})
         return True
@@ -161,21 +170,25 @@ class Search:
 
         def is_allowed(tensor: str, way: str) -> bool:
             loss = Way.named(way).loss
-            return loss is None or not (places[loss] >= _PLACES_TRIED or (tensor, loss) in self._broken)
+            if loss is None or (tensor, loss) in self._kept:
+                return True
+            if (tensor, loss) in self._broken or (loss == "bottleneck" and tensor in self._untaught):
+                return False
+            return places[loss] < _PLACES_TRIED
 
-        return costs.where(is_allowed) if self._broken else costs
+        return costs.where(is_allowed) if self._broken or self._untaught else costs
 
     def keeps_answers(self, verification: VerificationEntry) -> bool:
         """Whether the codecs cost no more than `max_accuracy_drop`.
 
-        Where no classes are predicted, the largest change of an output may be twice that of its largest value.
+        An output that predicts no classes may change by twice that share of its largest value.
         """
         most = self.options.max_accuracy_drop
+        if verification.max_rel_values is not None and verification.max_rel_values > 2 * most:
+            return False
         if verification.accuracy_drop is not None:
             return verification.accuracy_drop <= most
-        if verification.agreement is not None:
-            return 1 - verification.agreement <= most
-        return verification.max_rel <= 2 * most
+        return verification.agreement is None or 1 - verification.agreement <= most
 
     def near(self, best: Found) -> list[Placement]:
         """Return the best placement and those that are predicted to be nearly as good, `CANDIDATES` at most."""
@@ -201,6 +214,12 @@ class Search:
         return self.all_costs.nbytes(tensor, way) / self.analysis.specs[tensor].sample_nbytes
 
 
+def _bottlenecks(placement: Placement) -> list[str]:
+    """The tensors that it sends through bottlenecks."""
+    sent = (item for ways in placement.codecs for item in ways.items())
+    return [tensor for tensor, way in sent if Way.named(way).codec == "bottleneck"]
+
+
 def identity(placement: Placement) -> object:
     """Return what tells placements apart that run or send something else."""
     sent = tuple(tuple(ways.items()) for ways in placement.codecs)
@@ -213,18 +232,11 @@ def computing(placement: Placement) -> int:
     return len(heads.union(placement.tier_of.values()))
 
 
-def beside(placement: Placement, best: Found) -> Solution:
-    """Return another placement of the same problem, judged by the bound of the best."""
-    bound = best.solution.bound
-    gap = (placement.value - bound) / placement.value if placement.value else 0.0
-    return Solution(placement, bound, max(gap, 0.0), best.solution.method)
-
-
 def _judged(pick: Callable[[CostTable], Placement | None], best: Found) -> Callable[[CostTable], Solution | None]:
     """Have what is picked judged by the bound of the best plan."""
 
     def solution(table: CostTable) -> Solution | None:
         placement = pick(table)
-        return None if placement is None else beside(placement, best)
+        return None if placement is None else beside(best.solution, placement)
 
     return solution

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from splitnet.cost import Machine, Profile, StoredProfile, read_profile
-from splitnet.errors import ConfigError, InvalidArgumentError
+from splitnet.errors import InvalidArgumentError
+from splitnet.partition.abilities import unable_tiers
 from splitnet.partition.analysis import Analysis
 from splitnet.partition.options import PartitionOptions
 from splitnet.tiers import TIERS, Tier
@@ -52,16 +53,16 @@ def measure_times(
         ConfigError: a profile cannot be read, or no tier can run the model.
         InvalidArgumentError: a profile is of another model.
     """
+    unable = unable_tiers(analysis, options)
     stored = {tier: _stored(path, options) for tier, path in options.profiles.items()}
     profile = analysis.whole.profile(seconds=options.profile_s, on_progress=on_progress)
     machines = dict(zip(TIERS, (options.site.device, options.site.edge, options.site.cloud), strict=True))
-    able = _able(machines, quantised=bool(analysis.quantised))
     slowness = {tier: _slowness(stored.get(tier), machine, profile) for tier, machine in machines.items()}
     node_ms = {name: _on_each(name, ms, stored, machines) for name, ms in profile.node_ms.items()}
     return Times(
         profile,
         (slowness["device"], slowness["edge"], slowness["cloud"]),
-        (able["device"], able["edge"], able["cloud"]),
+        ("device" not in unable, "edge" not in unable, "cloud" not in unable),
         node_ms,
     )
 
@@ -70,7 +71,7 @@ def _stored(path: Path, options: PartitionOptions) -> StoredProfile:
     stored = read_profile(path)
     with options.model.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    remedy = f"measure this one on that machine with `splitnet profile {options.model} -o {path}`"
+    remedy = f"measure this one on that machine with `splitnet profile MODEL -o {path.name}`"
     if stored.model_sha256 != digest:
         raise InvalidArgumentError(
             f"{path}: a profile of another model (SHA-256 {stored.model_sha256[:12]}…, "
@@ -81,19 +82,6 @@ def _stored(path: Path, options: PartitionOptions) -> StoredProfile:
             f"{path}: measured with axes {stored.axis_sizes}, and --dim says {dict(options.axis_sizes)}; {remedy}"
         )
     return stored
-
-
-def _able(machines: Mapping[Tier, Machine], *, quantised: bool) -> dict[Tier, bool]:
-    needed = {"float32", "int8"} if quantised else {"float32"}
-    able = {tier: not needed.isdisjoint(machine.precisions) for tier, machine in machines.items()}
-    if not any(able.values()):
-        raise ConfigError(
-            f"no machine of the site runs {' or '.join(sorted(needed))}, which this model needs: "
-            + ", ".join(
-                f"{tier} {machine.name!r} runs {list(machine.precisions)}" for tier, machine in machines.items()
-            )
-        )
-    return able
 
 
 def _slowness(stored: StoredProfile | None, machine: Machine, profile: Profile) -> float:

@@ -7,7 +7,7 @@ from splitnet.errors import ModelError
 from splitnet.graph import enumerate_cuts
 from splitnet.learn.trained import Training
 from splitnet.partition.analysis import Analysis
-from splitnet.partition.bottlenecks import train, untrained
+from splitnet.partition.bottlenecks import check_trainable, train, untrained
 from splitnet.partition.options import PartitionOptions
 
 logger = logging.getLogger(__name__)
@@ -21,8 +21,15 @@ class Trainer:
     """Trains bottlenecks of one job, each tensor's once."""
 
     def __init__(self, analysis: Analysis, options: PartitionOptions) -> None:
+        """Prepare to train where the job asks for it.
+
+        Raises:
+            InvalidArgumentError: torch is missing, or there are too few calibration samples.
+        """
         self._analysis = analysis
         self._options = options
+        if options.bottleneck is not None:
+            check_trainable(analysis.samples)
         self._tried: dict[str, Bottleneck | None] = {}
 
     def untrained(self) -> dict[str, Bottleneck]:
@@ -45,11 +52,7 @@ class Trainer:
         return self._tried.get(tensor) is not None
 
     def learn(self, tensor: str) -> Bottleneck | None:
-        """Train the bottleneck of `tensor`; None where it learns too little, or enough were trained.
-
-        Raises:
-            InvalidArgumentError: torch is missing, or there are too few calibration samples.
-        """
+        """Train the bottleneck of `tensor`; None where it learns too little, or enough were trained."""
         if tensor not in self._tried:
             if len(self._tried) == MOST_TRAININGS:
                 return None

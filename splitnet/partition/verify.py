@@ -130,6 +130,7 @@ class Verifier:
             level="tolerance" if plan.lossy or not found.equal else "bit-equal",
             max_abs=found.max_abs,
             max_rel=found.max_rel,
+            max_rel_values=found.max_rel_values,
             samples=found.samples,
             agreement=found.agreement,
             accuracy=found.accuracy,

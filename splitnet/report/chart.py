@@ -122,6 +122,5 @@ def described(choice: Choice) -> str:
         f"{quantities.energy(choice.energy_mj)} on the device" if choice.energy_mj is not None else "",
         f"accuracy {quantities.share(choice.accuracy)}" if choice.accuracy is not None else "",
         *(f"{STAGE[name].label} {quantities.time(ms)}" for name, ms in choice.stages if ms > 0),
-        "" if choice.served else "not served from a package",
         choice.note,
     )

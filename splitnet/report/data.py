@@ -24,8 +24,7 @@ class Choice:
         energy_mj: expected energy of the device for a sample, millijoules; None where unknown.
         accuracy: share of right (or unchanged) answers, 0 to 1; None where not measured.
         stages: expected time by stage; their sum is `latency_ms`.
-        served: whether a package can serve it; False for what is shown for comparison only.
-        note: one sentence for people, such as why it cannot be served; may be empty.
+        note: one sentence for people, such as why it was not chosen; may be empty.
         codecs: the codec on each link that is used, from the device up.
         value: in the report's objective and unit; None: the latency, bytes or energy above. "throughput" needs it.
     """
@@ -39,7 +38,6 @@ class Choice:
     energy_mj: float | None
     accuracy: float | None
     stages: StageTimes
-    served: bool
     note: str
     codecs: tuple[str, ...] = ()
     value: float | None = None

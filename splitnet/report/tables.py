@@ -48,8 +48,7 @@ def _scale(choices: Sequence[Choice]) -> float:
 def _choice_row(choice: Choice, longest: float) -> tuple[Markup, list[str]]:
     name = element("strong" if choice.kind == "chosen" else "span", quantities.short(choice.name))
     where = f"{spoken(choice.tiers)}{': ' + spoken_codecs(choice.codecs) if choice.codecs else ''}"
-    remarks = [] if choice.served else ["not served from a package"]
-    remarks += [quantities.short(choice.note, quantities.HOVER_LENGTH)] if choice.note else []
+    note = quantities.short(choice.note, quantities.HOVER_LENGTH)
     cells = [
         join([name, element("small", where)]),
         quantities.time(choice.latency_ms),
@@ -58,7 +57,7 @@ def _choice_row(choice: Choice, longest: float) -> tuple[Markup, list[str]]:
         quantities.size(choice.bytes),
         quantities.energy(choice.energy_mj) if choice.energy_mj is not None else _NOT_KNOWN,
         quantities.share(choice.accuracy) if choice.accuracy is not None else _NOT_KNOWN,
-        join([_badge(choice), *(element("small", remark) for remark in remarks)]),
+        join([_badge(choice), element("small", note) if note else ""]),
     ]
     return Markup("plan" if choice.kind == "chosen" else ""), cells
 

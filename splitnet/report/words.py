@@ -55,8 +55,7 @@ def _times(report: Report, value: float, worth: float) -> str:
 
 def _why_not(better: Choice) -> str:
     name, note = quantities.short(better.name), quantities.short(better.note, quantities.HOVER_LENGTH)
-    reason = "was not chosen" if better.served else "cannot be served from a package"
-    return f"{name} would be better but {reason}{f': {note}' if note else ''}".rstrip(".") + "."
+    return f"{name} would be better but was not chosen{f': {note}' if note else ''}".rstrip(".") + "."
 
 
 def _limit(report: Report) -> str:

@@ -16,7 +16,7 @@ from splitnet.graph import input_specs, record_shapes, spec_of, with_every_outpu
 from splitnet.graph.load import model_bytes
 from splitnet.learn.trained import LEAST_SAMPLES, Trained, Training
 from splitnet.onnx_session import OnnxSession
-from splitnet.partition.bottlenecks import REDUCTIONS, train, untrained
+from splitnet.partition.bottlenecks import train, untrained
 from splitnet.samples import Samples
 from splitnet.tensors import BATCH, TensorSpec
 from tests.graph.models import Net, loaded
@@ -132,7 +132,7 @@ def test_progress_is_told(tmp_path: Path) -> None:
     assert min(loss for _, loss in heard) >= trained.losses.best
 
 
-@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("reduction", [4, 8, 16, 32, 64])
 def test_untrained_and_trained_put_the_same_on_the_link(tmp_path: Path, reduction: int) -> None:
     model, samples = _observed(_network(), tmp_path, 40)
     tensor = spec_of(model, "t")

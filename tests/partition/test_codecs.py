@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from splitnet.deadline import Deadline
-from splitnet.errors import ModelError
+from splitnet.errors import InvalidArgumentError, ModelError
 from splitnet.partition import PartitionResult
 from tests.graph import models as zoo
+from tests.graph.models import Net
 from tests.partition.jobs import answers, calibration, deployed, job, run_whole, site
 from tests.partition.models import outlier
 
@@ -97,3 +99,43 @@ def test_calibration_data_with_infinities_still_give_a_range(tmp_path: Path) -> 
     result = job(outlier(0.0, 1.0), tmp_path, codec="u8", cuts=(("t",),), calibration=calibration(tmp_path, x=x))
     assert codecs(result) == ["u8"]
     assert np.isfinite(answers(result.package, {"x": x[:3]})["y"]).all()
+
+
+def regressor(*, classes: bool) -> onnx.ModelProto:
+    """Answers one number a sample, or four values beside two classes, from eight that codecs change."""
+    net, rng = Net(), np.random.default_rng(0)
+    net.op("Identity", "x", out="t")
+    net.op("MatMul", "t", net.const(rng.standard_normal((8, 4 if classes else 1)), np.float32), out="y")
+    outputs: dict[str, list[int | str]] = {"y": ["N", 2, 2] if classes else ["N", 1]}
+    if classes:
+        net.nodes[-1].output[0] = "flat"
+        net.op("Reshape", "flat", net.const([-1, 2, 2]), out="y")
+        net.op("MatMul", "t", net.const(np.eye(8)[:, :2], np.float32), out="classes")
+        outputs["classes"] = ["N", 2]
+    return net.proto({"x": ["N", 8]}, outputs)
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_values_are_held_to_their_own_limit(classes: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    x = np.random.default_rng(1).standard_normal((100, 8)).astype(np.float32)
+    if classes:
+        x[:, 0] = 4 * np.where(np.arange(100) % 2, 1, -1)  # the classes are never in doubt
+        x[:, 1] = -x[:, 0]
+    samples = calibration(tmp_path, x=x)
+    result = job(regressor(classes=classes), tmp_path, cuts=(("t",),), site=SLOW, calibration=samples)
+    checked = result.package.manifest.plan.verification
+    assert checked.max_rel_values is not None
+    assert checked.max_rel_values <= 0.01
+    assert (checked.agreement is not None) == classes
+    assert "u4" in result.given_up
+    looser = job(
+        regressor(classes=classes), tmp_path, cuts=(("t",),), site=SLOW, calibration=samples, max_accuracy_drop=0.2
+    )
+    assert (looser.package.manifest.plan.verification.max_rel_values or 0) > 0.01
+
+
+def test_labels_are_classes_of_the_model(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).standard_normal((20, 3)).astype(np.float32)
+    samples = calibration(tmp_path, x=x, labels=np.full(20, 2))
+    with pytest.raises(InvalidArgumentError, match=r"labels: expected classes from 0 to 1, .* got 2 to 2"):
+        job(outlier(0.0, 1.0), tmp_path, calibration=samples)

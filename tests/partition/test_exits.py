@@ -13,7 +13,7 @@ from splitnet.exits.calibrate import METHOD, THRESHOLD_GRID
 from splitnet.partition import PartitionResult
 from splitnet.tensors import Array, Tensors
 from tests.graph import models as zoo
-from tests.partition.jobs import calibration, deployed, feeds, job, run_segments, run_whole
+from tests.partition.jobs import calibration, deployed, feeds, job, run_segments, run_whole, site
 from tests.partition.models import classifier, heads, logits, with_exits
 
 CUTS = (("stage_1",), ("stage_2",))
@@ -261,3 +261,15 @@ def test_calibration_data_must_fit_the_model(tmp_path: Path) -> None:
             job(classifier(), tmp_path, calibration=calibration(tmp_path, **arrays))
     with pytest.raises(NotFoundError, match=r"none\.npz: no such file"):
         job(classifier(), tmp_path, calibration=tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize("place", ["all-device", "all-edge", "all-cloud"])
+def test_an_unsplit_choice_is_never_better_than_what_is_proved(place: str, tmp_path: Path) -> None:
+    """It has no exit, which a split must have on the device, so it may cost less than the best split."""
+    x, labels = logits(600)
+    fast_above = site(device_speed=1e-4, bandwidth_bps=1e12, uplink_bps=1e12)
+    samples = calibration(tmp_path, x=x, labels=labels)
+    result = job(classifier(), tmp_path, place=place, site=fast_above, calibration=samples)
+    plan = result.package.manifest.plan
+    assert plan.bound <= plan.value
+    assert plan.gap >= 0

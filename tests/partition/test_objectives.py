@@ -78,11 +78,19 @@ def test_a_device_with_little_memory_holds_few_weights(tmp_path: Path) -> None:
     assert device is None or device.param_bytes <= held // 2
 
 
+def test_a_device_too_small_for_activations_runs_nothing(tmp_path: Path) -> None:
+    tiny = with_machine(EVEN, "device", memory_bytes=1000)
+    result = job(zoo.residual(), tmp_path, site=tiny)
+    assert "device" not in tiers_of(result)
+    with pytest.raises(ConfigError, match=r"keep_on_device \['block_0'\]: the device, 'pi-zero', has 1,000 bytes"):
+        job(zoo.residual(), tmp_path, site=tiny, keep_on_device=("block_0",))
+
+
 def test_no_machine_that_can_run_the_model_is_an_error(tmp_path: Path) -> None:
     narrow = EVEN
     for tier in ("device", "edge", "cloud"):
         narrow = with_machine(narrow, tier, precisions=("int8",))
-    with pytest.raises(ConfigError, match="no machine of the site runs float32, which this model needs"):
+    with pytest.raises(ConfigError, match=r"no machine of the site can run this model: .* needs float32"):
         job(zoo.residual(), tmp_path, site=narrow)
 
 

@@ -21,7 +21,6 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[PartitionResult, Rep
         folder,
         calibration=calibration(folder, x=x, labels=labels),
         site=site(device_speed=1e-3, bandwidth_bps=1e6),
-        place="split",
         plans=2,
     )
     return result, report_of(result)

@@ -96,16 +96,14 @@ def transformer(nodes: int, seed: int) -> Model:
     return model
 
 
-def demo(
-    model: Model, site: Site, *, input_bytes: int = 150_528, plain: Literal["served", "compared"] = "served"
-) -> Report:
+def demo(model: Model, site: Site, *, input_bytes: int = 150_528) -> Report:
     """Return the report of the best two-tier plan for `model` over device and cloud."""
     points = cut_points(model, site, input_bytes)
-    unsplit = _unsplit(model, site, input_bytes, served=plain == "served")
+    unsplit = _unsplit(model, site, input_bytes)
     best = min((point for point in points if point.sendable and point.position), key=lambda one: one.latency_ms)
     splits = _others(points, best)
     options = [_choice(best, "split"), *unsplit]
-    chosen = replace(min((one for one in options if one.served), key=lambda one: one.latency_ms), kind="chosen")
+    chosen = replace(min(options, key=lambda one: one.latency_ms), kind="chosen")
     chosen = replace(chosen, measured_ms=1.04 * chosen.latency_ms)
     others = tuple(one for one in (*options, *splits) if one.name != chosen.name)
     bandwidths = tuple(10 ** (5 + 0.1 * step) for step in range(41))
@@ -199,7 +197,6 @@ def _choice(point: CutPoint, kind: Literal["split", "unsplit"]) -> Choice:
         energy_mj=energy,
         accuracy=accuracy,
         stages=point.stages,
-        served=True,
         note="",
         codecs=(point.codec, point.codec),
     )
@@ -210,7 +207,7 @@ def _others(points: Sequence[CutPoint], best: CutPoint) -> list[Choice]:
     return [_choice(one, "split") for one in ranked[:40:2] if one is not best][:14]
 
 
-def _unsplit(model: Model, site: Site, input_bytes: int, *, served: bool) -> list[Choice]:
+def _unsplit(model: Model, site: Site, input_bytes: int) -> list[Choice]:
     whole = sum(model.ms)
     found: list[tuple[str, Tier, tuple[tuple[str, float], ...], float]] = [
         ("all-device", "device", (("device", whole / site.device_speed),), 0.0),
@@ -220,7 +217,6 @@ def _unsplit(model: Model, site: Site, input_bytes: int, *, served: bool) -> lis
     found.append(("all-edge", "edge", (link, ("edge", whole)), sent))
     up = ("edge-cloud", 8.0 + SOFTWARE_MS + 8e3 * sent / 1e9)
     found.append(("all-cloud", "cloud", (link, up, ("cloud", whole / site.cloud_speed)), 2 * sent))
-    note = "the input as a JPEG, which only the device's program could make"
     return [
         Choice(
             name=name,
@@ -232,8 +228,7 @@ def _unsplit(model: Model, site: Site, input_bytes: int, *, served: bool) -> lis
             energy_mj=1.9 * dict(stages).get("device", 0.0) + 0.00012 * nbytes,
             accuracy=0.953,
             stages=stages,
-            served=served or tier == "device",
-            note="" if served or tier == "device" else note,
+            note="",
         )
         for name, tier, stages, nbytes in found
     ]
@@ -296,7 +291,7 @@ def large() -> Report:
 
 
 def all_device() -> Report:
-    """A model that is best not split, beside a choice that is better and cannot be served."""
+    """A model that is best not split: the device is quick and the link slow."""
     return replace(
         demo(residual(24, 3), Site(device_speed=1.0, bandwidth_bps=2e6, delay_ms=20)), model="keyword-spotter"
     )

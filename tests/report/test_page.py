@@ -112,11 +112,19 @@ def test_parts_without_data_are_left_out() -> None:
     assert not ids & {"cuts", "tradeoffs", "bandwidth", "measured", "graph"}
 
 
+def test_a_note_is_shown_in_the_table_and_where_one_points() -> None:
+    full, note = demo.small_split(), "its codec was given up"
+    noted = replace(full.pareto[1], note=note)
+    text = Elements(page(replace(full, pareto=(full.pareto[0], noted), alternatives=(noted,)))).text
+    assert note in text["small"]
+    assert f"\\u003cbr\\u003e{note}" in text["script"][0]
+
+
 def hostile(report: Report) -> Report:
     """`report` with a hostile text wherever a text of a stranger may stand."""
 
     def renamed(choice: Choice) -> Choice:
-        return replace(choice, name=HOSTILE + choice.name, note=HOSTILE, codecs=(HOSTILE,), served=False)
+        return replace(choice, name=HOSTILE + choice.name, note=HOSTILE, codecs=(HOSTILE,))
 
     return replace(
         report,
