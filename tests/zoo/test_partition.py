@@ -7,6 +7,7 @@ import pytest
 
 from splitnet.partition.source import open_source
 from tests.partition.jobs import job
+from tests.zoo.architectures import ARCHITECTURES
 from tests.zoo.conftest import Exported
 
 FACTORY = """
@@ -27,7 +28,12 @@ def check(found: dict[str, Any]) -> None:
     assert found["verification"]["samples"] >= 1 + 3 + 5
 
 
-@pytest.mark.parametrize("name", ["vit", "gpt2", "unet"])
+#: In every run; the others with `-m slow`.
+QUICK = ("vit", "gpt2", "unet")
+NAMES = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in ARCHITECTURES]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_network_is_split_and_verified(name: str, exported: Exported, tmp_path: Path) -> None:
     result = job(exported(name), tmp_path, codec="none", place="split")
     check(result.to_json())
