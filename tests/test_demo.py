@@ -64,7 +64,7 @@ def test_the_object_and_other_tiles(tmp_path: Path) -> None:
     assert all(baselines[f"all_{tier}"]["exits"][tier] == 120 for tier in ("device", "edge", "cloud"))
     split, all_cloud = result["bytes_per_sample"], baselines["all_cloud"]["bytes_per_sample"]
     assert 0 < split["device_edge"] < all_cloud["device_edge"]
-    assert all_cloud["device_edge"] > 1024
+    assert all_cloud["device_edge"] > 300  # a tile, coded, and the message around it
     assert baselines["all_device"]["bytes_per_sample"] == {"device_edge": 0, "edge_cloud": 0}
     # Two emulated round trips of 10 and 80 ms; nothing may be faster than light.
     assert baselines["all_cloud"]["latency_ms"]["p50"] > 90

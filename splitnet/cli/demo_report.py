@@ -152,6 +152,9 @@ MEASURES = (
     Measure("bytes over Wi-Fi, of what uses it", lambda one: one.bytes_per_sample["device_edge"], " a tile"),
 )
 
+# Figures that are this near to one another differ by as much from run to run.
+_AS_GOOD = 1.05
+
 
 def _compare(measure: Measure, split: "Figures", others: Mapping[str, "Figures"]) -> str:
     """Hold splitting against the best of the unsplit choices."""
@@ -163,4 +166,6 @@ def _compare(measure: Measure, split: "Figures", others: Mapping[str, "Figures"]
     low, high = sorted((ours, theirs))
     ratio = f", {high / low:.1f} times" if low > 0 else ""
     said = "[green]splitting wins[/]" if wins else f"[yellow]splitting does not win, {best} does[/]"
+    if low > 0 and high / low < _AS_GOOD:
+        said, ratio = f"splitting and {best} are as good", ""
     return f"{measure.name}: {said}{ratio} ({ours:,.4g}{measure.unit} against {theirs:,.4g} of {best})"

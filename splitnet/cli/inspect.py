@@ -91,7 +91,7 @@ def _exits(manifest: Manifest) -> Table:
         risk = "not calibrated"
         share = ""
         if calibration is not None:
-            risk = f"≤ {calibration.epsilon:.2%}, {1 - calibration.delta:.0%} sure, n = {calibration.n}"
+            risk = f"≤ {calibration.epsilon:.2%}, {100 * (1 - calibration.delta):.3g}% sure, n = {calibration.n}"
             share = f"{calibration.share:.1%}"
         table.add_row(escape(entry.segment), escape(entry.confidence), f"{entry.threshold:.5f}", risk, share)
     return table

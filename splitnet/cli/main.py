@@ -15,7 +15,7 @@ from splitnet.errors import SplitNetError, outcome_of
 
 app = typer.Typer(
     name="splitnet",
-    help="Cut an ONNX model into device, edge and cloud segments and run them as one service.",
+    help="Cut a trained model into device, edge and cloud segments and run them as one service.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -1,6 +1,7 @@
 """What `splitnet partition` tells a person: a table, a few sentences, and the report if one was asked for."""
 
 import importlib.util
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from rich.table import Table
 from splitnet.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from splitnet.package import Alternative, VerificationEntry
+    from splitnet.package import VerificationEntry
     from splitnet.partition import PartitionResult
 
 
@@ -45,13 +46,13 @@ def print_result(result: "PartitionResult", *, compared: bool) -> None:
     for wire in result.found.plan.sent:
         sent = ", ".join(f"{tensor} as {way}" for tensor, way in wire)
         console.print(f"wire: {sent}", soft_wrap=True)
-    console.print(_proof(result))
-    if len(plans := result.package.manifest.plans) > 1:
-        for entry in sorted(plans, key=lambda one: one.bandwidth_from_bps):
-            start = f"best from {entry.bandwidth_from_bps / 1e6:.3g} Mbit/s on"
-            console.print(f"{start}: {' + '.join(entry.segments)}")
-    if result.given_up:
-        console.print(f"changed too many answers where tried, and not used there: {', '.join(result.given_up)}")
+    console.print(_proof(result, compared=compared))
+    for line in _plans(result):
+        console.print(line, soft_wrap=True)
+    if broken := result.search.broken:
+        console.print(f"not used, because they change too many answers: {_listed(broken)}", soft_wrap=True)
+    if result.options.calibration is None:
+        console.print("without --calibration inputs are random, and no codec but none and f16 is considered")
     if result.changes_answers:
         console.print("[yellow]the codec changes the answers: see agreement and differences below[/]")
     if compared and not result.is_split:
@@ -65,43 +66,63 @@ def print_result(result: "PartitionResult", *, compared: bool) -> None:
 
 
 def _table(result: "PartitionResult") -> Table:
-    placement = result.placement
-    table = Table("choice", "predicted ms", "measured ms", "bytes a sample", "energy mJ")
-    table.add_row(
-        "[bold]chosen",
-        f"[bold]{placement.latency_ms:.2f}",
-        _number(result.package.manifest.plan.measured_ms),
-        f"{sum(placement.bytes):,.0f}",
-        _number(placement.energy_mj),
-    )
-    for choice in result.package.manifest.plan.alternatives:
-        table.add_row(*_row(choice))
+    found = {"[bold]chosen": result.found} | {
+        _LABELS.get(name, name): one for name, one in result.alternatives.items()
+    }
+    headings = ["choice", "predicted ms", "measured ms", "bytes a sample", "energy mJ"]
+    objective = result.options.objective
+    if objective == "throughput":
+        headings.insert(1, "slowest stage ms")
+    table = Table(*headings)
+    for name, one in found.items():
+        placement = one.solution.placement
+        cells = [
+            name,
+            f"{placement.latency_ms:.2f}",
+            _number(one.measured.latency_ms if one.measured is not None else None),
+            f"{sum(placement.bytes):,.0f}",
+            _number(placement.energy_mj),
+        ]
+        if objective == "throughput":
+            cells.insert(1, f"{placement.value:.2f}")
+        table.add_row(*cells)
     return table
 
 
-def _row(choice: "Alternative") -> tuple[str, ...]:
-    return (
-        choice.name,
-        f"{choice.predicted_ms:.2f}",
-        _number(choice.measured_ms),
-        f"{choice.bytes:,.0f}",
-        _number(choice.energy_mj),
-    )
+def _plans(result: "PartitionResult") -> Iterator[str]:
+    """Say where each of several plans begins, and where it cuts."""
+    if len(result.plans) == 1:
+        return
+    for plan in sorted(result.plans, key=lambda one: one.bandwidth_from_bps):
+        sent = [", ".join(f"{tensor} as {way}" for tensor, way in wire) for wire in plan.found.plan.sent]
+        tiers = " + ".join(segment.tier for segment in plan.found.plan.segments)
+        yield f"best from {plan.bandwidth_from_bps / 1e6:.3g} Mbit/s on: {tiers}" + "".join(
+            f"; {one}" for one in sent
+        )
+
+
+def _listed(broken: Sequence[tuple[str, str]]) -> str:
+    """Name each codec with the tensors where it was tried."""
+    tensors: dict[str, list[str]] = {}
+    for tensor, loss in broken:
+        tensors.setdefault(loss, []).append(tensor)
+    return "; ".join(f"{loss} at {', '.join(names)}" for loss, names in tensors.items())
 
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
 
 
+_LABELS = {"best-split": "best split, as predicted"}
 _UNITS = {"latency": "ms", "throughput": "ms a sample", "energy": "mJ", "bytes": "bytes"}
 
 
-def _proof(result: "PartitionResult") -> str:
+def _proof(result: "PartitionResult", *, compared: bool) -> str:
     plan = result.package.manifest.plan
-    return (
-        f"{plan.objective} {plan.value:,.2f} {_UNITS[plan.objective]}; "
-        f"no plan has less than {plan.bound:,.2f} ({plan.method}, gap {plan.gap:.1%})"
-    )
+    reached = f"{plan.objective} {plan.value:,.2f} {_UNITS[plan.objective]}"
+    if not compared:
+        return f"{reached}; free to choose, the planner would come to {plan.bound:,.2f} at best"
+    return f"{reached}; no plan has less than {plan.bound:,.2f} ({plan.method}, gap {plan.gap:.1%})"
 
 
 def _verdict(checked: "VerificationEntry") -> str:

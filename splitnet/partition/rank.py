@@ -5,9 +5,12 @@ from dataclasses import dataclass, replace
 
 from splitnet.partition.choose import beside
 from splitnet.partition.measure import Measured, measure
-from splitnet.partition.search import Found, Search, identity
+from splitnet.partition.search import Found, Search, computing, identity
 from splitnet.partition.segments import build
 from splitnet.plan import Placement
+
+# Measured so close to one another, plans are equally good: the same plan differs by as much from run to run.
+_AS_GOOD = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,22 @@ def rank(search: Search, best: Found, alternatives: Mapping[str, Found]) -> Rank
             found = search.check(beside(best.solution, placement))
             if found is not None:
                 tried.append(replace(found, measured=figures[identity(placement)]))
-    return Ranking(tried[0], tuple(tried), measured)
+    return Ranking(_simplest(tried), tuple(tried), measured)
+
+
+def _simplest(tried: Sequence[Found]) -> Found:
+    """Return the best as measured; of those that are as good, the one that computes on the fewest tiers."""
+    values = [found.measured.value for found in tried if found.measured is not None]
+    as_good = [
+        found
+        for found in tried
+        if found.measured is not None and found.measured.value <= min(values) * (1 + _AS_GOOD)
+    ]
+    return min(as_good, key=lambda found: (computing(found.solution.placement), _latency_ms(found)))
+
+
+def _latency_ms(found: Found) -> float:
+    return found.measured.latency_ms if found.measured is not None else found.solution.placement.latency_ms
 
 
 def run_together(search: Search, plans: Sequence[Found]) -> list[Found]:

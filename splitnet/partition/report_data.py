@@ -207,6 +207,6 @@ def _over_bandwidth(
     takeovers = tuple(
         Takeover(bps, name)
         for index, (bps, name) in enumerate(zip(BANDWIDTHS_BPS, best, strict=True))
-        if not index or best[index - 1] != name
+        if index and best[index - 1] != name
     )
     return curves, takeovers

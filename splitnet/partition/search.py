@@ -95,6 +95,11 @@ class Search:
         """Codecs and codings that cost too much somewhere, and were not used there."""
         return tuple(sorted({loss for _, loss in self._broken}))
 
+    @property
+    def broken(self) -> tuple[tuple[str, str], ...]:
+        """The same, each as (tensor, codec or coding)."""
+        return tuple(sorted(self._broken))
+
     def best(self, table: CostTable | None = None) -> Found:
         """Return the best plan that is allowed, or with an explicit codec, the best plan.
 
