@@ -60,10 +60,15 @@ class Session:
             [stage],
             [entry.to_spec() for entry in self.manifest.model.outputs],
             self._executor,
-            forward=Upstream(self._link, self.manifest, "device") if self._link is not None else None,
+            forward=self._upstream(),
             answer_late=True,
             max_batch=config.max_batch,
         )
+
+    def _upstream(self) -> Upstream | None:
+        if self._link is None:
+            return None
+        return Upstream(self._link, self.manifest, "device", emulated_speed=self._config.emulated_speed)
 
     @classmethod
     def from_config(cls, config: DeviceConfig) -> Self:

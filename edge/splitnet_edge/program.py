@@ -25,5 +25,5 @@ def run(config: EdgeConfig, on_listening: OnListening) -> None:
         return
     link = StreamClient(config.upstream, max_message_bytes=config.max_message_bytes, window=config.window)
     with closing(link):
-        upstream = Upstream(link, package.manifest, "edge")
+        upstream = Upstream(link, package.manifest, "edge", emulated_speed=config.emulated_speed)
         run_until_signalled(ServingTier(package, "edge", config, forward=upstream), on_listening)

@@ -1,6 +1,7 @@
 """Running segments: sessions, stages, the router between them, bounded execution."""
 
 from splitnet.runtime.answer import Answer, AnswerBuilder
+from splitnet.runtime.emulation import slowed
 from splitnet.runtime.executor import BoundedExecutor
 from splitnet.runtime.pipeline import Forward, Pipeline
 from splitnet.runtime.segment import Segment
@@ -15,4 +16,5 @@ __all__ = [
     "Pipeline",
     "Segment",
     "Stage",
+    "slowed",
 ]

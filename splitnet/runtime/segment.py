@@ -1,10 +1,10 @@
 """A segment as a tier runs it: a session, at an emulated speed where that is asked for."""
 
 import logging
-import time
 
 from splitnet.errors import InvalidArgumentError
 from splitnet.onnx_session import OnnxModel, OnnxSession, Optimisation
+from splitnet.runtime.emulation import slowed
 from splitnet.tensors import Tensors
 
 logger = logging.getLogger(__name__)
@@ -43,14 +43,11 @@ class Segment:
             InvalidArgumentError: the model cannot compute on these values; the log says why.
             ModelError: the model fails.
         """
-        start = time.thread_time()
         try:
-            outputs = self._session.run(tensors)
+            # The one compute thread is this one, so its CPU time is the whole of the run's.
+            with slowed(self._emulated_speed):
+                return self._session.run(tensors)
         except InvalidArgumentError as err:
             # onnxruntime's text tells of the inside of the model, and this one may go to a peer.
             logger.warning("%s", err)
             raise InvalidArgumentError("the model cannot compute on these values") from err
-        if self._emulated_speed is not None:
-            # The one compute thread is this one, so its CPU time is the whole of the run's.
-            time.sleep((time.thread_time() - start) * (1.0 / self._emulated_speed - 1.0))
-        return outputs

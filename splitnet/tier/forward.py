@@ -8,7 +8,7 @@ from splitnet.errors import InvalidArgumentError, PeerProtocolError, SplitNetErr
 from splitnet.link import StreamClient
 from splitnet.package import Manifest
 from splitnet.protocol import InferRequest, InferResponse
-from splitnet.runtime import Answer
+from splitnet.runtime import Answer, slowed
 from splitnet.tensors import Tensors, TensorSpec, batch_size
 from splitnet.tier.coding import code
 from splitnet.tier.parameters import exits_of, fallbacks_of, request_parameters, timings_of
@@ -24,13 +24,16 @@ _RESERVE_S = 0.05
 class Upstream:
     """Sends what stays open at one tier to the next, by the package's plan."""
 
-    def __init__(self, link: StreamClient, manifest: Manifest, tier: Tier) -> None:
+    def __init__(
+        self, link: StreamClient, manifest: Manifest, tier: Tier, *, emulated_speed: float | None = None
+    ) -> None:
         """Bind to the wire that leaves `tier`.
 
         Args:
             link: the open link to the tier above.
             manifest: of the package that both tiers run.
             tier: the tier that sends.
+            emulated_speed: code tensors at this fraction of this machine's speed; None at full speed.
         """
         wire = manifest.plan.wire_from(tier)
         if wire is None:
@@ -41,12 +44,14 @@ class Upstream:
         self._version = str(manifest.model.version)
         self._plan = manifest.plan.id
         self._wire = wire
+        self._emulated_speed = emulated_speed
         self._expected = answers_from(manifest, wire.to_tier)
 
     def __call__(self, tensors: Tensors, deadline: Deadline) -> "Future[Answer]":
         """Send the open samples; the future ends with their Answer or a SplitNetError."""
         samples = batch_size(self._wire.specs, tensors)
-        sent, tensor_parameters = code(self._wire, tensors)
+        with slowed(self._emulated_speed):
+            sent, tensor_parameters = code(self._wire, tensors)
         reserve_s = min(_RESERVE_S, deadline.remaining_s() / 4)
         request = InferRequest(
             self._model,
