@@ -49,6 +49,9 @@ def start_logging(*, verbose: bool) -> None:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    # They tell of every rewriting of a graph, a hundred lines a model.
+    for name in ("onnx_ir", "onnxscript"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def progress_bar() -> Progress:

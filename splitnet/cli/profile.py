@@ -116,6 +116,11 @@ def _print_profile(measured: "StoredProfile", output: Path, *, json_output: bool
     nodes = Counter(node.op for node in measured.nodes)
     for op, ms in itertools.islice(by_operator.items(), _MOST_SHOWN):
         table.add_row(escape(op), str(nodes[op]), f"{ms:.3f}", f"{ms / measured.whole_ms:.1%}")
+    if rest := list(by_operator)[_MOST_SHOWN:]:
+        ms = sum(by_operator[op] for op in rest)
+        table.add_row(
+            f"{len(rest)} others", str(sum(nodes[op] for op in rest)), f"{ms:.3f}", f"{ms / measured.whole_ms:.1%}"
+        )
     console = Console(highlight=False)
     console.print(table)
     found = f"{escape(str(output))}: {len(measured.nodes)} nodes, median of {measured.runs} runs"

@@ -103,8 +103,9 @@ class _Maker:
             for tier, machine in zip(TIERS, self._machines, strict=True):
                 if machine.watts is None:
                     raise ConfigError(
-                        f"machine.{machine.name}.watts: missing, and objective energy needs it for the {tier} "
-                        "(0 leaves a tier out of the account)"
+                        f"machine.{machine.name}.watts: missing, and objective energy needs it for the {tier}; "
+                        f"give it in a section [machine.{machine.name}] of the deployment file (0 leaves the tier "
+                        "out of the account)"
                     )
 
     def nodes(self) -> tuple[Node, ...]:
