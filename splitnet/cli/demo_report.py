@@ -66,8 +66,8 @@ def print_result(result: DemoResult, *, seconds: float) -> None:
     shown = ", ".join(f"{link.bandwidth_bps / 1e6:g} Mbit/s {link.delay_ms:g} ms" for link in links)
     console.print(
         "The device is an emulation: a thread that sleeps until each run of its segment has taken as long as at "
-        f"{device.speed:g} of this machine's speed ({device.name}). What it spends on sending is not slowed, "
-        "which flatters the choices that send every tile. "
+        f"{device.speed:g} of this machine's speed ({device.name}). What Python and gRPC spend on sending is not "
+        "slowed, which flatters the choices that send every tile. "
         f"Links are emulated: {shown} one way. Latency is with one tile in flight, the rest with up to 64; "
         f"a board is {TILES_A_BOARD} tiles. Unsplit choices get the first of the same tiles in the same order."
     )

@@ -29,6 +29,8 @@ _TIMING_S = 0.01
 _CODING_S = 4.0
 # A coding is a way of its own where it saves this share of the bytes.
 _LEAST_SAVED = 0.05
+# On a core that has just woken for a request Python takes so much longer than in a loop (benchmarks/README.md).
+_JUST_WOKEN = 2.0
 # A link that carries the tensor as fast as this leaves nothing for a coding to win.
 _NEGLIGIBLE_MS = 0.05
 
@@ -140,6 +142,7 @@ def _coded(codec: TensorCodec, plain: PricedWay, values: Array, *, is_input: boo
         nbytes, encode_ms, decode_ms = measure_coding(coding, samples)
         if nbytes < plain.nbytes * (1 - _LEAST_SAVED):
             way = Way(codec.name, coding)
+            encode_ms, decode_ms = encode_ms * _JUST_WOKEN, decode_ms * _JUST_WOKEN
             yield PricedWay(way, nbytes, plain.encode_ms + encode_ms, plain.decode_ms + decode_ms)
 
 
