@@ -175,11 +175,12 @@ class Search:
 
         def is_allowed(tensor: str, way: str) -> bool:
             loss = Way.named(way).loss
-            if loss is None or (tensor, loss) in self._kept:
+            if loss is None:
                 return True
+            # What broke one plan is forbidden though it kept another: or the same would be picked for ever.
             if (tensor, loss) in self._broken or (loss == "bottleneck" and tensor in self._untaught):
                 return False
-            return places[loss] < _PLACES_TRIED
+            return places[loss] < _PLACES_TRIED or (tensor, loss) in self._kept
 
         return costs.where(is_allowed) if self._broken or self._untaught else costs
 

@@ -139,3 +139,20 @@ def test_labels_are_classes_of_the_model(tmp_path: Path) -> None:
     samples = calibration(tmp_path, x=x, labels=np.full(20, 2))
     with pytest.raises(InvalidArgumentError, match=r"labels: expected classes from 0 to 1, .* got 2 to 2"):
         job(outlier(0.0, 1.0), tmp_path, calibration=samples)
+
+
+def test_what_broke_one_plan_is_not_picked_again_though_it_kept_another(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).standard_normal((64, 3)).astype(np.float32)
+    search = job(outlier(0.0, 1.0), tmp_path, calibration=calibration(tmp_path, x=x)).search
+
+    def ways(tensor: str) -> set[str]:
+        return {way.codec for entry in search.costs.table.tensors if entry.id == tensor for way in entry.ways}
+
+    assert "u8" in ways("t")
+    search._kept.add(("t", "u8"))
+    search._broken.update((f"elsewhere {number}", "u8") for number in range(10))
+    assert "u8" in ways("t")
+    assert "u8" not in ways("x")
+    search._broken.add(("t", "u8"))
+    assert "u8" not in ways("t")
+    assert "none" in ways("t")
