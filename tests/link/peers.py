@@ -202,3 +202,19 @@ class Conversation:
     def end(self) -> None:
         """Say that nothing more comes."""
         self._outbox.put(None)
+
+
+def called(channel: grpc.Channel, message: bytes) -> tuple[str, str]:
+    """Send a message by itself, and return the name of the status and what it says."""
+    try:
+        call(channel, message)
+    except grpc.RpcError as err:
+        return err.code().name, err.details() or ""
+    return "OK", ""
+
+
+def told(talk: Conversation, message: bytes) -> tuple[str, str]:
+    """Send a message on a stream, and return the name of the status and what it says."""
+    talk.send(message)
+    answer = talk.receive()
+    return str(answer.response.parameters.get("splitnet_status", "OK")), answer.error_message

@@ -34,7 +34,7 @@ from splitnet.runtime import BoundedExecutor, Pipeline
 from splitnet.tensors import Array
 from splitnet.tier import ServedModel, ServingTier, TierDataPlane
 from splitnet_device import Session
-from tests.link.peers import Conversation, call, dialled, foreign, unary
+from tests.link.peers import Conversation, call, called, dialled, foreign, told, unary
 from tests.programs.coded import NAME, SHAPE, all_cloud, answer, noise, smooth, split
 from tests.programs.processes import ROOT, TIMEOUT_S, Program, running
 from tests.runtime.segments import Y, stage
@@ -265,20 +265,6 @@ def talk(channel: grpc.Channel) -> Iterator[Conversation]:
     talk = Conversation(channel, timeout_s=600)
     yield talk
     talk.end()
-
-
-def called(channel: grpc.Channel, message: bytes) -> tuple[str, str]:
-    try:
-        call(channel, message)
-    except grpc.RpcError as err:
-        return err.code().name, err.details() or ""
-    return "OK", ""
-
-
-def told(talk: Conversation, message: bytes) -> tuple[str, str]:
-    talk.send(message)
-    back = talk.receive()
-    return str(back.response.parameters.get("splitnet_status", "OK")), back.error_message
 
 
 @pytest.mark.parametrize(("message", "says"), [pytest.param(*case, id=name) for name, case in WRONG.items()])

@@ -32,7 +32,7 @@ from splitnet.runtime import BoundedExecutor, Pipeline
 from splitnet.tier.dataplane import ServedModel, TierDataPlane
 from splitnet.tier.forward import Upstream
 from splitnet_device import Session
-from tests.link.peers import Conversation, call, dialled, foreign, unary
+from tests.link.peers import Conversation, call, called, dialled, foreign, told, unary
 from tests.programs.classifier import NAME, WholeModel
 from tests.programs.conftest import Packages, Samples, Service
 from tests.programs.processes import ROOT, TIMEOUT_S, running
@@ -137,20 +137,6 @@ def talk(channel: grpc.Channel) -> Iterator[Conversation]:
     talk = Conversation(channel, timeout_s=600)
     yield talk
     talk.end()
-
-
-def called(channel: grpc.Channel, message: bytes) -> tuple[str, str]:
-    try:
-        call(channel, message)
-    except grpc.RpcError as err:
-        return err.code().name, err.details() or ""
-    return "OK", ""
-
-
-def told(talk: Conversation, message: bytes) -> tuple[str, str]:
-    talk.send(message)
-    answer = talk.receive()
-    return str(answer.response.parameters.get("splitnet_status", "OK")), answer.error_message
 
 
 WAYS: list[Any] = [pytest.param("call", id="call"), pytest.param("stream", id="stream")]
