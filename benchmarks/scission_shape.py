@@ -11,8 +11,8 @@ The input is sent as a compressed image at no cost, in all choices: once as a ph
 float32, once as a JPEG of the 224 x 224 pixels, 1/24. Nothing that is gained here counts accuracy.
 
 The published timings themselves are not at hand. Speeds, networks and the larger image were chosen to resemble
-their setting, after faster machines with the smaller image had given almost no splits at all (0, 0, 0 and 2 of 144): the
-shares show how much hangs on these choices, and are no replication.
+their setting, after faster machines with the smaller image had given almost no splits at all (0, 0, 0 and 2 of
+144): the shares show how much hangs on these choices, and are no replication.
 """
 
 import argparse
