@@ -15,7 +15,7 @@ from benchmarks.harness import SEED, read_options
 from splitnet.codec import CodecName, TensorCodec, codec_model, statistics_of
 from splitnet.cost import default_site
 from splitnet.graph import extract_segment, model_bytes
-from splitnet.learn.trained import Training
+from splitnet.learn.bottleneck.trained import Training
 from splitnet.onnx_session import OnnxSession
 from splitnet.partition import PartitionOptions
 from splitnet.partition.analysis import Analysis, analyse

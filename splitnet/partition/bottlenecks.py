@@ -7,8 +7,8 @@ import onnx_ir as ir
 
 from splitnet.codec import Bottleneck
 from splitnet.errors import InvalidArgumentError
-from splitnet.learn.form import form_of
-from splitnet.learn.trained import LEAST_SAMPLES, Trained, Training
+from splitnet.learn.bottleneck.form import form_of
+from splitnet.learn.bottleneck.trained import LEAST_SAMPLES, Trained, Training
 from splitnet.samples import Samples
 from splitnet.tensors import TensorSpec
 
@@ -72,6 +72,6 @@ def train(
             f"or [batch, features] with at least {max(8, training.reduction)} channels or features"
         )
     # Only here, so that planning needs no torch.
-    from splitnet.learn.distil import distil  # noqa: PLC0415
+    from splitnet.learn.bottleneck.distil import distil  # noqa: PLC0415
 
     return distil(model, tensor, [name for name in outputs if name != tensor.name], samples, training=training)

@@ -5,7 +5,7 @@ import logging
 from splitnet.codec import Bottleneck
 from splitnet.errors import ModelError
 from splitnet.graph import enumerate_cuts
-from splitnet.learn.trained import Training
+from splitnet.learn.bottleneck.trained import Training
 from splitnet.partition.analysis import Analysis
 from splitnet.partition.bottlenecks import check_trainable, train, untrained
 from splitnet.partition.options import PartitionOptions

@@ -14,7 +14,7 @@ from splitnet.codec import codec_for
 from splitnet.errors import InvalidArgumentError, ModelError
 from splitnet.graph import input_specs, record_shapes, spec_of, with_every_output
 from splitnet.graph.load import model_bytes
-from splitnet.learn.trained import LEAST_SAMPLES, Trained, Training
+from splitnet.learn.bottleneck.trained import LEAST_SAMPLES, Trained, Training
 from splitnet.onnx_session import OnnxSession
 from splitnet.partition.bottlenecks import train, untrained
 from splitnet.samples import Samples

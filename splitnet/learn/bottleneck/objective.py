@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from splitnet.learn.observe import Observed
+from splitnet.learn.bottleneck.observe import Observed
 from splitnet.tensors import Array, Tensors
 
 # Weight of the tensor's own error beside the answers': enough to hold what no answer shows on few samples.

@@ -7,9 +7,9 @@ import onnx_ir as ir
 import pytest
 
 from splitnet.graph import input_specs, model_bytes, record_shapes, spec_of, with_every_output
-from splitnet.learn import observe as observing
-from splitnet.learn.observe import Observed, observe
-from splitnet.learn.trained import LEAST_SAMPLES
+from splitnet.learn.bottleneck import observe as observing
+from splitnet.learn.bottleneck.observe import Observed, observe
+from splitnet.learn.bottleneck.trained import LEAST_SAMPLES
 from splitnet.onnx_session import OnnxSession
 from splitnet.samples import Samples
 from tests.graph.models import Net, loaded

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from splitnet.codec import Bottleneck
-from splitnet.learn.form import Form
+from splitnet.learn.bottleneck.form import Form
 
 # Rows beyond these change the leading components little, and a decomposition takes time in proportion.
 _MOST_ROWS = 16_384

@@ -4,11 +4,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from splitnet.learn.code import TrainableCode
-from splitnet.learn.form import Form
-from splitnet.learn.objective import Batch, Objective
-from splitnet.learn.observe import Observed
-from splitnet.learn.principal import metric_of, principal_bottleneck
+from splitnet.learn.bottleneck.code import TrainableCode
+from splitnet.learn.bottleneck.form import Form
+from splitnet.learn.bottleneck.objective import Batch, Objective
+from splitnet.learn.bottleneck.observe import Observed
+from splitnet.learn.bottleneck.principal import metric_of, principal_bottleneck
 
 # What the code's range and the gradients are taken from.
 _RANGE_SAMPLES = 512

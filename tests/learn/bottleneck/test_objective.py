@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from splitnet.learn.objective import Batch, Objective, loss_of
-from splitnet.learn.observe import Observed
+from splitnet.learn.bottleneck.objective import Batch, Objective, loss_of
+from splitnet.learn.bottleneck.observe import Observed
 from splitnet.tensors import Array
 
 

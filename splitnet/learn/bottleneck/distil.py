@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from splitnet.codec import Bottleneck, TensorCodec, codec_model
 from splitnet.errors import ModelError
 from splitnet.graph import extract_segment, model_bytes
-from splitnet.learn.begin import first_code
-from splitnet.learn.fit import fit
-from splitnet.learn.form import form_of
-from splitnet.learn.objective import Objective
-from splitnet.learn.observe import Observed, observe
+from splitnet.learn.bottleneck.begin import first_code
+from splitnet.learn.bottleneck.fit import fit
+from splitnet.learn.bottleneck.form import form_of
+from splitnet.learn.bottleneck.objective import Objective
+from splitnet.learn.bottleneck.observe import Observed, observe
+from splitnet.learn.bottleneck.trained import Trained, Training
 from splitnet.learn.onnx_as_torch import TorchGraph, as_torch
-from splitnet.learn.trained import Trained, Training
 from splitnet.onnx_session import OnnxSession
 from splitnet.samples import Samples
 from splitnet.tensors import Array, TensorSpec

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splitnet.learn.form import form_of
+from splitnet.learn.bottleneck.form import form_of
 from splitnet.tensors import BATCH, TensorSpec
 
 IMAGES = st.tuples(st.integers(8, 96), st.integers(1, 9), st.integers(1, 9))

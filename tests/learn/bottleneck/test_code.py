@@ -6,9 +6,9 @@ import torch
 
 from splitnet.codec import Bottleneck, TensorCodec, codec_model
 from splitnet.graph import model_bytes
-from splitnet.learn.code import TrainableCode
-from splitnet.learn.form import form_of
-from splitnet.learn.principal import principal_bottleneck
+from splitnet.learn.bottleneck.code import TrainableCode
+from splitnet.learn.bottleneck.form import form_of
+from splitnet.learn.bottleneck.principal import principal_bottleneck
 from splitnet.onnx_session import OnnxSession
 from splitnet.tensors import BATCH, Array, TensorSpec
 

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from splitnet.learn.code import TrainableCode
-from splitnet.learn.objective import Batch, Objective
-from splitnet.learn.observe import Observed
-from splitnet.learn.trained import Losses, Training
+from splitnet.learn.bottleneck.code import TrainableCode
+from splitnet.learn.bottleneck.objective import Batch, Objective
+from splitnet.learn.bottleneck.observe import Observed
+from splitnet.learn.bottleneck.trained import Losses, Training
 
 _RATE = 5e-3
 # This share of the time the learning rate rises from 0.

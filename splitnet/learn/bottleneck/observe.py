@@ -8,7 +8,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from splitnet.graph import extract_segment, model_bytes, spec_of
-from splitnet.learn.trained import LEAST_SAMPLES
+from splitnet.learn.bottleneck.trained import LEAST_SAMPLES
 from splitnet.onnx_session import OnnxSession
 from splitnet.samples import Samples
 from splitnet.tensors import Array, Tensors, TensorSpec
