@@ -51,7 +51,10 @@ class Lab:
         self._setup = setup
         self._stack = ExitStack()
         self._links: dict[str, ShapedLink] = {}
-        self._upstream: str | None = None
+        #: HOST:PORT at which a device reaches the tier above it, over the emulated link; None without tiers.
+        self.upstream: str | None = None
+        #: HOST:PORT of each tier itself, past the links, from the top down.
+        self.tiers: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         """Start the tiers and the links.
@@ -69,7 +72,8 @@ class Lab:
                     link = ShapedLink(parse_address(process.address), self._setup.links[LINKS.index(name)])
                     self._links[name] = starting.enter_context(link)
                     above = format_address(link.address)
-            self._upstream = above
+                    self.tiers[tier] = process.address
+            self.upstream = above
             self._stack = starting.pop_all()
         return self
 
@@ -87,7 +91,7 @@ class Lab:
             OperatorError: the device fails.
             DeadlineExceededError: it takes longer than `timeout_s`.
         """
-        upstream = ["--upstream", self._upstream] if self._upstream is not None else []
+        upstream = ["--upstream", self.upstream] if self.upstream is not None else []
         command = [
             *_program("device", self._setup.package),
             *("--input", str(samples), "--emulated-speed", str(self._setup.device_speed), "--json"),

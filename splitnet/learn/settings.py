@@ -29,7 +29,7 @@ class LocalSettings(Frozen):
     """
 
     optimiser: Optimiser = "adam"
-    learning_rate: _Positive = 1e-3
+    learning_rate: _Positive = 3e-4
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     epochs: Annotated[int, Field(ge=1, le=1000)] = 5
     batch: Annotated[int, Field(ge=1, le=4096)] = 32
