@@ -1,4 +1,4 @@
-"""`splitnet demo`: the example over three tiers and two emulated links, beside the same without splitting."""
+"""`splitnet demo`: the example over three tiers and emulated links, beside not splitting; or a fleet learning."""
 
 import signal
 import sys
@@ -14,17 +14,21 @@ import typer
 
 import splitnet
 from splitnet.cli.console import print_json, start_logging, stderr
-from splitnet.cli.demo_report import DemoResult, print_result
+from splitnet.cli.demo_report import DemoResult
 from splitnet.errors import InvalidArgumentError, NotFoundError
 
 if TYPE_CHECKING:
+    from splitnet.cli.federated_demo.report import FederatedResult
     from splitnet.emulate.comparison import Figures, Load
     from splitnet.partition import PartitionOptions
 
 _EXAMPLE = Path(splitnet.__file__).parents[1] / "examples" / "pcb_inspection"
+_CALIBRATION = _EXAMPLE / "calibration.npz"
+_TEST_TILES = _EXAMPLE / "tiles" / "test.npz"
 # Where the example's stages end: the demo cuts here so that all three tiers take part.
 _STAGE_ENDS = (("boundary1",), ("boundary2",))
 _SEED = 0
+_ROUNDS = 3
 #: Tiles that each unsplit choice gets: on the slow device alone, all of them would take minutes.
 _BASELINE_SAMPLES = 1000
 #: Tiles sent one by one for latency; few where each takes a round trip to the cloud.
@@ -38,18 +42,56 @@ def demo(
         Path | None, typer.Option(metavar="FILE.npz", help="Other tiles in the example's format.")
     ] = None,
     samples: Annotated[int | None, typer.Option(min=1, metavar="N", help="Send N tiles instead of all.")] = None,
+    federated: Annotated[
+        bool, typer.Option("--federated", help="Devices on new production lines learn together instead.")
+    ] = False,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, max=20, metavar="N", help="Federated rounds; 3 if not said.")
+    ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens to standard error.")] = False,
 ) -> None:
-    """Inspect circuit boards over a slow device, an edge and a cloud on this machine, in about a minute."""
+    """Inspect circuit boards over a slow device, an edge and a cloud on this machine, in about a minute.
+
+    With --federated, six devices on lines that the model never saw learn together from what they had to send
+    up, in rounds of secure sums, and go on with what they learned.
+    """
     start_logging(verbose=verbose)
+    if (federated and samples is not None) or (rounds is not None and not federated):
+        raise InvalidArgumentError("--rounds goes with --federated, --samples without it")
     start = time.perf_counter()
     with _ended_by_sigterm(), tempfile.TemporaryDirectory(prefix="splitnet-demo-") as folder:
-        result = _run(Path(folder), data or _EXAMPLE / "tiles" / "test.npz", samples)
+        if federated:
+            result: DemoResult | FederatedResult = _learn(Path(folder), data, rounds or _ROUNDS)
+        else:
+            result = _run(Path(folder), data or _TEST_TILES, samples)
     if json_output:
         print_json(result.to_json())
     else:
-        print_result(result, seconds=time.perf_counter() - start)
+        result.print(seconds=time.perf_counter() - start)
+
+
+def _learn(folder: Path, data: Path | None, rounds: int) -> "FederatedResult":
+    try:
+        from splitnet.cli.federated_demo.demo import NEW_LINES, DemoFiles, run
+    except ModuleNotFoundError as err:
+        raise InvalidArgumentError(
+            f"`splitnet demo --federated` needs {err.name}: install SplitNet with the extra, "
+            "splitnet[federated-server]"
+        ) from err
+    files = DemoFiles(
+        folder,
+        model=_example_model(),
+        calibration=_CALIBRATION,
+        tiles=data or _TEST_TILES,
+        lines=NEW_LINES if data is None else None,
+    )
+    return run(files, rounds, _announce)
+
+
+def _announce(step: str) -> None:
+    if stderr.is_terminal:
+        stderr.print(f"[bold]{step}[/]")
 
 
 def _run(folder: Path, data: Path, limit: int | None) -> DemoResult:
@@ -70,8 +112,7 @@ def _run(folder: Path, data: Path, limit: int | None) -> DemoResult:
     figures: dict[str, Figures] = {}
     predicted: dict[str, float] = {}
     for name, servers in _SERVERS.items():
-        if stderr.is_terminal:
-            stderr.print(f"[bold]{name}[/]: cut, start {len(servers) + 1} processes, send tiles")
+        _announce(f"{name}: cut, start {len(servers) + 1} processes, send tiles")
         cut = partition(_options(folder / f"{name}.split", name))
         # The last is an unsplit choice, for which the planner considered every cut.
         predicted = {choice: found.solution.placement.latency_ms for choice, found in cut.alternatives.items()}
@@ -84,21 +125,25 @@ def _options(output: Path, name: str) -> "PartitionOptions":
     from splitnet.cost import default_site
     from splitnet.partition import PartitionOptions
 
-    model = _EXAMPLE / "model.onnx"
-    if not model.is_file():
-        raise NotFoundError(f"{model}: the example is part of a clone of the repository; run the demo from there")
     split = name == "split"
     return PartitionOptions(
-        model=model,
+        model=_example_model(),
         output=output,
         site=default_site(),
         name="pcb",
-        calibration=_EXAMPLE / "calibration.npz",
+        calibration=_CALIBRATION,
         codec="u8" if split else "auto",
         cuts=_STAGE_ENDS if split else (),
         place="auto" if split else name,  # type: ignore[arg-type]  # the names of _SERVERS are places
         profile_s=0.5,
     )
+
+
+def _example_model() -> Path:
+    model = _EXAMPLE / "model.onnx"
+    if not model.is_file():
+        raise NotFoundError(f"{model}: the example is part of a clone of the repository; run the demo from there")
+    return model
 
 
 def _load(name: str, count: int) -> "Load":

@@ -35,6 +35,10 @@ class DemoResult:
         fields = {name.replace("-", "_"): _fields(one) | label for name, one in self.figures.items()}
         return fields.pop("split") | {"baselines": fields}
 
+    def print(self, *, seconds: float) -> None:
+        """Print the table and the verdict to standard output."""
+        _print(self, seconds=seconds)
+
 
 def boards_per_minute(figures: "Figures") -> float:
     """Return how many boards of `TILES_A_BOARD` tiles are inspected in a minute."""
@@ -55,8 +59,7 @@ def _fields(figures: "Figures") -> dict[str, Any]:
     }
 
 
-def print_result(result: DemoResult, *, seconds: float) -> None:
-    """Print the table and the verdict to standard output."""
+def _print(result: DemoResult, *, seconds: float) -> None:
     console = Console(highlight=False)
     console.print(_table(result))
     for name, one in result.figures.items():

@@ -11,7 +11,7 @@ from typing import Self
 
 from splitnet.cli.federated_demo.tiles import DeviceTiles, FleetTiles, Half
 from splitnet.emulate.lab import LINKS, Lab
-from splitnet.errors import SplitNetError
+from splitnet.errors import DeadlineExceededError, SplitNetError
 from splitnet.runtime import Answer
 from splitnet_device import Session
 from splitnet_device.program import Run
@@ -19,6 +19,7 @@ from splitnet_device.program import Run
 _CONNECT_S = 10.0
 _DEADLINE_MS = 10_000.0
 _IN_FLIGHT = 8
+_ANSWERS_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,8 @@ class Load:
         self._devices = devices
         self._half: Half = half
         self._ended = threading.Event()
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        self._answered = 0
         self._threads: list[threading.Thread] = []
         self.seen = SwapLoad()
 
@@ -148,19 +150,38 @@ class Load:
         for thread in self._threads:
             thread.join()
 
+    def wait_for_answers(self, count: int = 20) -> None:
+        """Wait until every device has had so many more answers.
+
+        Raises:
+            DeadlineExceededError: they take longer than a minute.
+        """
+        with self._changed:
+            wanted = self._answered + count * len(self._devices)
+            if not self._changed.wait_for(lambda: self._answered >= wanted, _ANSWERS_S):
+                raise DeadlineExceededError(
+                    f"{len(self._devices)} devices under load: no answers for {_ANSWERS_S:.0f} s"
+                )
+
     def _ask(self, session: Session, tiles: FleetTiles, device: DeviceTiles) -> None:
         samples, index = tiles.of(device, self._half), 0
         while not self._ended.is_set():
             try:
                 answer = session.infer(samples.take([index]))
             except SplitNetError:
-                with self._lock:
-                    self.seen.errors += 1
-            else:
-                with self._lock:
-                    self.seen.answers[answer.version] = self.seen.answers.get(answer.version, 0) + 1
-                    self.seen.fallbacks += answer.fallback
+                answer = None
+            self._note(answer)
             index += 1
+
+    def _note(self, answer: Answer | None) -> None:
+        with self._changed:
+            if answer is None:
+                self.seen.errors += 1
+            else:
+                self.seen.answers[answer.version] = self.seen.answers.get(answer.version, 0) + 1
+                self.seen.fallbacks += answer.fallback
+            self._answered += 1
+            self._changed.notify_all()
 
 
 def _went_up(answer: Answer | None) -> bool:

@@ -93,14 +93,13 @@ class FederatedResult:
             "released": self.refused is None,
         } | ({"reason": self.refused} if self.refused is not None else {})
 
-
-def print_result(result: FederatedResult, *, seconds: float) -> None:
-    """Print the table and what it says to standard output."""
-    console = Console(highlight=False)
-    console.print(_table(result))
-    for line in _said(result):
-        console.print(line)
-    console.print(f"[dim]{seconds:.0f} s in all[/]")
+    def print(self, *, seconds: float) -> None:
+        """Print the table and what it says to standard output."""
+        console = Console(highlight=False)
+        console.print(_table(self))
+        for line in _said(self):
+            console.print(line)
+        console.print(f"[dim]{seconds:.0f} s in all[/]")
 
 
 def _table(result: FederatedResult) -> Table:

@@ -86,7 +86,7 @@ def read_fleet(path: Path, specs: tuple[TensorSpec, ...], lines: tuple[int, ...]
 
 def _lines(path: Path, count: int) -> NDArray[np.integer]:
     with np.load(path, allow_pickle=False) as arrays:
-        line = arrays["line"] if "line" in arrays.files else None
+        line: NDArray[np.integer] | None = arrays["line"] if "line" in arrays.files else None
     if line is None or line.shape != (count,) or not np.issubdtype(line.dtype, np.integer):
         found = "none" if line is None else f"{line.dtype} {list(line.shape)}"
         raise InvalidArgumentError(f"{path}: array 'line': expected one integer a tile, [{count}], got {found}")

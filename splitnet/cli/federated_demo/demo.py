@@ -1,0 +1,169 @@
+"""The federated demo from end to end: serve, learn in rounds, judge, swap under load, serve again."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from splitnet.cli.federated_demo.fleet import Fleet, Served, SwapLoad
+from splitnet.cli.federated_demo.machines import set_up
+from splitnet.cli.federated_demo.report import FederatedResult, Half
+from splitnet.cli.federated_demo.rounds import Learned, learn
+from splitnet.cli.federated_demo.tiles import FleetTiles, read_fleet
+from splitnet.config import parse_address
+from splitnet.cost import default_site
+from splitnet.emulate.lab import Lab, LabSetup
+from splitnet.emulate.shape import LinkShape
+from splitnet.errors import InvalidArgumentError
+from splitnet.learn.settings import FederatedSettings, LocalSettings
+from splitnet.package import Package
+from splitnet.partition import PartitionOptions, partition
+from splitnet.release.candidate import Candidate, Evidence, make_candidate
+from splitnet.release.figures import Outcomes, route
+from splitnet.release.rollout import apply
+from splitnet.release.stitched import observe
+from splitnet.samples import Samples, read_samples
+
+#: Lines of the example's test tiles that its model never saw.
+NEW_LINES = (12100, 12300, 90100)
+_NAME = "pcb"
+_STAGE_ENDS = (("boundary1",), ("boundary2",))
+
+OnStep = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DemoFiles:
+    """What the demo works with.
+
+    Attributes:
+        folder: for everything that it makes; made already.
+        model: the example's model.
+        calibration: tiles that chose its thresholds.
+        tiles: what the fleet will see.
+        lines: of these tiles' production lines, the fleet's; None for all.
+    """
+
+    folder: Path
+    model: Path
+    calibration: Path
+    tiles: Path
+    lines: tuple[int, ...] | None
+
+
+def run(files: DemoFiles, rounds: int, on_step: OnStep) -> FederatedResult:
+    """Run the demo.
+
+    Args:
+        files: what it works with.
+        rounds: federated rounds.
+        on_step: called with what is done next.
+
+    Raises:
+        SplitNetError: something of it fails.
+    """
+    on_step("cut the model, with the training of its first exit")
+    package = _partition(files)
+    specs = tuple(entry.to_spec() for entry in package.manifest.model.inputs)
+    tiles = read_fleet(files.tiles, specs, files.lines)
+    names = [device.name for device in tiles.devices]
+    machines = set_up(files.folder / "devices", names, package.path, _NAME)
+    stores = {name: machines.store(name) for name in names}
+    links = default_site().links
+    near, far = (LinkShape(link.bandwidth_bps, link.delay_ms / 1e3, link.jitter_ms / 1e3) for link in links)
+    setup = LabSetup(package.path, ("edge", "cloud"), (near, far), 1.0)
+    with Lab(setup) as lab, Fleet(tiles, package.path, stores, lab) as fleet:
+        on_step(f"{len(names)} devices serve the first half of their tiles")
+        before = fleet.serve("before")
+        learned = learn(
+            files.folder,
+            machines,
+            package.path,
+            settings_of(rounds),
+            lambda done: on_step(f"learn in rounds over Flower: {done} of {rounds}"),
+        )
+        on_step("put what was learned into version 2, and judge it")
+        candidate = _candidate(files, package, learned)
+        swap = SwapLoad()
+        if candidate.judgement.released:
+            on_step("swap version 2 in under load")
+            swap = _swap(fleet, lab, candidate.package)
+        on_step("the devices serve the second half")
+        after = fleet.serve("after")
+    served = {"before": before, "after": after}
+    return _result(tiles, package, candidate, learned, served, swap)
+
+
+def settings_of(rounds: int) -> FederatedSettings:
+    """Return the demo's settings: the defaults, but for devices that have few tiles to learn from."""
+    return FederatedSettings(rounds=rounds, local=LocalSettings(least_samples=1))
+
+
+def _partition(files: DemoFiles) -> Package:
+    options = PartitionOptions(
+        model=files.model,
+        # The tiers' repository: version 2 will lie beside it.
+        output=files.folder / "packages" / f"{_NAME}-1.split",
+        site=default_site(),
+        name=_NAME,
+        calibration=files.calibration,
+        codec="u8",
+        cuts=_STAGE_ENDS,
+        profile_s=0.5,
+        trainable="exits",
+    )
+    return partition(options).package
+
+
+def _candidate(files: DemoFiles, package: Package, learned: Learned) -> Candidate:
+    specs = tuple(entry.to_spec() for entry in package.manifest.model.inputs)
+    evidence = Evidence(read_samples(files.calibration, specs))
+    output = files.folder / "packages" / f"{_NAME}-2.split"
+    return make_candidate(package, learned.parameters, evidence, output)
+
+
+def _swap(fleet: Fleet, lab: Lab, package: Package) -> SwapLoad:
+    with fleet.under_load("before") as load:
+        load.wait_for_answers()
+        apply(package, [parse_address(address) for address in lab.tiers.values()])
+        fleet.load(package.path)
+        load.wait_for_answers()
+    return load.seen
+
+
+def _result(
+    tiles: FleetTiles,
+    package: Package,
+    candidate: Candidate,
+    learned: Learned,
+    served: dict[str, Served],
+    swap: SwapLoad,
+) -> FederatedResult:
+    released = candidate.judgement.released
+    running = candidate.package if released else package
+    unlearned = _outcomes(package, tiles.all_of("after"))
+    return FederatedResult(
+        before=Half(served["before"], _device_accuracy(_outcomes(package, tiles.all_of("before")))),
+        after=Half(served["after"], _device_accuracy(_outcomes(running, tiles.all_of("after")))),
+        unlearned=(_device_accuracy(unlearned), float(unlearned.forwarded.mean())),
+        rounds=learned.rounds,
+        clients=learned.clients,
+        learned_from=learned.learned_from,
+        secure_sum_max_abs_error=learned.sum_error,
+        swap=swap,
+        refused=None if released else candidate.judgement.reason,
+    )
+
+
+def _outcomes(package: Package, samples: Samples) -> Outcomes:
+    """Return what a version does with samples, by running its segments here."""
+    observed = observe(package, package.manifest.plan, samples)
+    assert samples.labels is not None
+    return route(package.manifest, observed, samples.labels)
+
+
+def _device_accuracy(outcomes: Outcomes) -> float:
+    if outcomes.device_right is None:
+        raise InvalidArgumentError("the package has no exit at the device")
+    return float(np.mean(outcomes.device_right))
