@@ -7,8 +7,8 @@ from pathlib import Path
 from splitnet.errors import OperatorError
 
 
-def write_whole(content: bytes, path: Path) -> None:
-    """Write `content` to `path`; a file that is there is replaced.
+def write_whole(content: bytes, path: Path, *, mode: int = 0o644) -> None:
+    """Write `content` to `path` with the rights `mode`; a file that is there is replaced.
 
     Raises:
         OperatorError: the disk refuses; what was there is still there.
@@ -23,7 +23,7 @@ def write_whole(content: bytes, path: Path) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        beside.chmod(0o644)
+        beside.chmod(mode)
         beside.replace(path)
     except OSError as err:
         raise OperatorError(f"{path}: cannot be written: {err.strerror}") from err

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,16 @@ assert answer.outputs["y"].shape == (3, 4)
 """
 
 
+LEARNS = """
+import sys
+import numpy as np
+from splitnet_device import Session
+with Session(sys.argv[1], store=sys.argv[2]) as session:
+    answer = session.infer(np.zeros((3, 12), np.float32), deadline_ms=2000.0)
+    session.feedback(answer.ids[0], 1)
+"""
+
+
 def loaded(code: str, *arguments: str) -> list[str]:
     """Return which heavy packages a fresh interpreter has loaded after running `code`."""
     done = subprocess.run(
@@ -46,10 +57,24 @@ def test_the_measure_sees_a_heavy_package() -> None:
     assert loaded("import scipy") == ["scipy"]
 
 
-@pytest.mark.parametrize("package", ["splitnet_device", "splitnet_edge", "splitnet_server", "splitnet.cli.main"])
+LIGHT = (
+    "splitnet_device",
+    "splitnet_edge",
+    "splitnet_server",
+    "splitnet.cli.main",
+    "splitnet.learn.local",
+    "splitnet.learn.store",
+)
+
+
+@pytest.mark.parametrize("package", LIGHT)
 def test_importing_a_program_is_light(package: str) -> None:
     assert loaded(f"import {package}") == []
 
 
 def test_running_a_session_is_light(packages: Packages) -> None:
     assert loaded(SESSION, str(packages.split)) == []
+
+
+def test_a_session_that_keeps_samples_is_light(packages: Packages, tmp_path: Path) -> None:
+    assert loaded(LEARNS, str(packages.split), str(tmp_path / "samples")) == []

@@ -75,6 +75,9 @@ def device(
         int | None, typer.Option("--in-flight", metavar="N", help="Samples under way at a time.")
     ] = None,
     samples: Annotated[int | None, typer.Option(min=1, metavar="N", help="Use the first N samples.")] = None,
+    store: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep what deeper tiers answer, to learn from.")
+    ] = None,
     emulated_speed: _Speed = None,
     json_output: _Json = False,
     verbose: _Verbose = False,
@@ -89,6 +92,7 @@ def device(
         "upstream": upstream,
         "deadline_ms": deadline_ms,
         "in_flight": in_flight,
+        "store": store,
         "emulated_speed": emulated_speed,
     }
     settings = load_config(DeviceConfig, config, options)
