@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from splitnet.cli.federated_demo.fleet import Fleet, Served, SwapLoad
-from splitnet.cli.federated_demo.machines import set_up
 from splitnet.cli.federated_demo.report import FederatedResult, Half
-from splitnet.cli.federated_demo.rounds import Learned, learn
+from splitnet.cli.federated_demo.rounds import Learned, Task, learn
 from splitnet.cli.federated_demo.tiles import FleetTiles, read_fleet
 from splitnet.config import parse_address
 from splitnet.cost import default_site
+from splitnet.emulate.fleet import TryOutDevice, make_fleet
 from splitnet.emulate.lab import Lab, LabSetup
 from splitnet.emulate.shape import LinkShape
 from splitnet.errors import InvalidArgumentError
@@ -28,6 +28,8 @@ from splitnet.samples import Samples, read_samples
 #: Lines of the example's test tiles that its model never saw.
 NEW_LINES = (12100, 12300, 90100)
 _NAME = "pcb"
+#: All devices stand on one site, and so form one cohort.
+_SITE = "factory"
 _STAGE_ENDS = (("boundary1",), ("boundary2",))
 
 OnStep = Callable[[str], None]
@@ -67,20 +69,19 @@ def run(files: DemoFiles, rounds: int, on_step: OnStep) -> FederatedResult:
     package = _partition(files)
     specs = tuple(entry.to_spec() for entry in package.manifest.model.inputs)
     tiles = read_fleet(files.tiles, specs, files.lines)
-    names = [device.name for device in tiles.devices]
-    machines = set_up(files.folder / "devices", names, package.path, _NAME)
-    stores = {name: machines.store(name) for name in names}
+    stores = {device.name: files.folder / f"{device.name}.samples" for device in tiles.devices}
+    devices = [TryOutDevice(name, _SITE, store) for name, store in stores.items()]
+    machines = make_fleet(files.folder / "devices", package.path, devices, model=_NAME, terms={})
     links = default_site().links
     near, far = (LinkShape(link.bandwidth_bps, link.delay_ms / 1e3, link.jitter_ms / 1e3) for link in links)
     setup = LabSetup(package.path, ("edge", "cloud"), (near, far), 1.0)
     with Lab(setup) as lab, Fleet(tiles, package.path, stores, lab) as fleet:
-        on_step(f"{len(names)} devices serve the first half of their tiles")
+        on_step(f"{len(devices)} devices serve the first half of their tiles")
         before = fleet.serve("before")
         learned = learn(
-            files.folder,
+            Task(files.folder / "learning", package.path, settings_of(rounds)),
             machines,
-            package.path,
-            settings_of(rounds),
+            stores,
             lambda done: on_step(f"learn in rounds over Flower: {done} of {rounds}"),
         )
         on_step("put what was learned into version 2, and judge it")

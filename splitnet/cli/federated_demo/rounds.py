@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from splitnet.cli.federated_demo.machines import Machines
-from splitnet.emulate.federation import LocalFederation, LocalNode
+from splitnet.emulate.federation import LocalFederation
+from splitnet.emulate.fleet import TryOutFleet
 from splitnet.errors import DeadlineExceededError, NotFoundError, OperatorError
 from splitnet.learn.local import LocalJob, run_training
 from splitnet.learn.settings import FederatedSettings
@@ -31,7 +31,6 @@ class Learned:
 
     Attributes:
         parameters: float32 `[d]`.
-        parameters_path: where they are as a file.
         rounds: that were completed.
         clients: devices in the last of them.
         learned_from: samples in the last of them.
@@ -40,62 +39,64 @@ class Learned:
     """
 
     parameters: Vector
-    parameters_path: Path
     rounds: int
     clients: int
     learned_from: int
     sum_error: float
 
 
-def learn(
-    folder: Path,
-    machines: Machines,
-    package: Path,
-    settings: FederatedSettings,
-    on_round: Callable[[int], None],
-) -> Learned:
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is learned, and where.
+
+    Attributes:
+        folder: for the federation's files and the job's; made if missing.
+        package: what is trained.
+        settings: of the job; the server adds the mean update as it is.
+    """
+
+    folder: Path
+    package: Path
+    settings: FederatedSettings
+
+
+def learn(task: Task, fleet: TryOutFleet, stores: Mapping[str, Path], on_round: Callable[[int], None]) -> Learned:
     """Run a federated job over Flower's own processes, and check its first sum.
 
     Args:
-        folder: for the federation's files and the job's; made if missing.
-        machines: the fleet.
-        package: what is trained.
-        settings: of the job; the server's strategy adds the mean update as it is.
+        task: the job.
+        fleet: who learns.
+        stores: each device's samples, by its name.
         on_round: called with the number of rounds that are done.
 
     Raises:
         OperatorError: the job fails.
         DeadlineExceededError: it takes longer than ten minutes.
     """
-    nodes = [LocalNode(name, {"state": str(path)}) for name, path in machines.states.items()]
-    job = folder / "job"
-    folder.mkdir(parents=True, exist_ok=True)
-    with LocalFederation(folder / "flower", nodes) as federation:
-        checkpoints = _run(_command(folder, machines, package, settings, federation.address), job, on_round)
+    task.folder.mkdir(parents=True, exist_ok=True)
+    job = task.folder / "job"
+    with LocalFederation(task.folder / "flower", fleet.nodes) as federation:
+        checkpoints = _run(_command(task, fleet, federation.address), job, on_round)
     ended = [event for event in _events(JobFolder(job)) if event["event"] == "round"]
-    first, second = checkpoints[0], checkpoints[1]
-    secure = second.parameters.astype(np.float64) - first.parameters
-    plain = _plain_mean(machines, package, settings, first.parameters)
-    last = checkpoints[max(checkpoints)]
+    first, last = checkpoints[0], checkpoints[max(checkpoints)]
+    secure = checkpoints[1].parameters.astype(np.float64) - first.parameters
+    plain = _plain_mean(task, stores.values(), first.parameters)
     return Learned(
         parameters=last.parameters,
-        parameters_path=JobFolder(job).parameters_path,
         rounds=last.rounds,
         clients=ended[-1]["devices"],
-        learned_from=ended[-1]["weight"],
+        learned_from=round(ended[-1]["weight"]),
         sum_error=float(np.abs(secure - plain).max()),
     )
 
 
-def _command(
-    folder: Path, machines: Machines, package: Path, settings: FederatedSettings, superlink: str
-) -> list[str]:
-    written = folder / "settings.json"
-    written.write_text(settings.model_dump_json())
+def _command(task: Task, fleet: TryOutFleet, superlink: str) -> list[str]:
+    settings = task.folder / "settings.json"
+    settings.write_text(task.settings.model_dump_json())
     return [
-        *(sys.executable, "-m", "splitnet", "federate", "run", "--package", str(package)),
-        *("--roster", str(machines.roster), "--operator", str(machines.operator)),
-        *("--settings", str(written), "--superlink", superlink, "--output", str(folder / "job"), "--json"),
+        *(sys.executable, "-m", "splitnet", "federate", "run", "--package", str(task.package)),
+        *("--roster", str(fleet.roster), "--operator", str(fleet.roster.parent / "operator")),
+        *("--settings", str(settings), "--superlink", superlink, "--output", str(task.folder / "job"), "--json"),
     ]
 
 
@@ -130,15 +131,13 @@ def _look(job: Path, found: dict[int, Checkpoint], on_round: Callable[[int], Non
         on_round(checkpoint.rounds)
 
 
-def _plain_mean(
-    machines: Machines, package: Path, settings: FederatedSettings, parameters: Vector
-) -> NDArray[np.float64]:
+def _plain_mean(task: Task, stores: Iterable[Path], parameters: Vector) -> NDArray[np.float64]:
     """Return the weighted mean of the first round's updates, which training gives again from the same samples."""
-    total, weight = np.zeros(len(parameters)), 0
-    for name in machines.states:
+    settings, total, weight = task.settings, np.zeros(len(parameters)), 0
+    for store in stores:
         job = LocalJob(
-            package=package,
-            store=machines.store(name),
+            package=task.package,
+            store=store,
             parameters=parameters,
             settings=settings.local,
             clip=settings.clip,
