@@ -25,7 +25,21 @@ def write_whole(content: bytes, path: Path, *, mode: int = 0o644) -> None:
             os.fsync(file.fileno())
         beside.chmod(mode)
         beside.replace(path)
+        sync_directory(path.parent)
     except OSError as err:
         raise OperatorError(f"{path}: cannot be written: {err.strerror}") from err
     finally:
         beside.unlink(missing_ok=True)
+
+
+def sync_directory(path: Path) -> None:
+    """Bring the names in a directory to the disk: a power cut undoes a rename before that.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -74,15 +74,23 @@ class ServerSettings(Frozen):
 
     Attributes:
         strategy: "fedavg" and "fedprox" add the mean update, "fedadam" feeds it to Adam (Reddi et al. 2021).
-        learning_rate: of the mean update, or of Adam.
+        learning_rate: of the mean update, or of Adam; None takes 1 for the former and 0.01 for the latter.
         combine: how the means of several cohorts (sites) become one.
         trimmed: share that "trimmed" leaves out at each end.
     """
 
     strategy: Literal["fedavg", "fedprox", "fedadam"] = "fedavg"
-    learning_rate: _Positive = 1.0
+    learning_rate: _Positive | None = None
     combine: Literal["mean", "median", "trimmed"] = "mean"
     trimmed: Annotated[float, Field(ge=0, lt=0.5)] = 0.2
+
+    @property
+    def rate(self) -> float:
+        """The learning rate that applies."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        # Adam's first step is of that size in every coordinate, whatever the update's.
+        return 0.01 if self.strategy == "fedadam" else 1.0
 
 
 class FederatedSettings(Frozen):

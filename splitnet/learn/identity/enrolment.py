@@ -7,10 +7,10 @@ from pydantic import Field, ValidationError
 
 from splitnet.config import Frozen
 from splitnet.errors import ConfigError, InvalidArgumentError
-from splitnet.learn.identity.durable import write_durably
 from splitnet.learn.identity.keys import DeviceKey, PublicKey, device_id
 from splitnet.learn.identity.public_file import read_public_bytes
 from splitnet.learn.identity.signed import open_document, sign_document
+from splitnet.whole_file import write_whole
 
 #: Names of devices and sites; ASCII, so that they are written in one way only.
 Name = Annotated[str, Field(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\z")]
@@ -58,7 +58,7 @@ def write_enrolment(enrolment: Enrolment, key: DeviceKey, path: Path) -> None:
         OperatorError: the disk refuses.
     """
     assert enrolment.public_key == key.public
-    write_durably(sign_document("enrolment/1", enrolment.model_dump(mode="json"), key), path)
+    write_whole(sign_document("enrolment/1", enrolment.model_dump(mode="json"), key), path)
 
 
 def read_enrolment(path: Path, *, site: str | None = None) -> Enrolment:

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from splitnet.errors import ConfigError, NotFoundError
-from splitnet.learn.identity.durable import write_durably
+from splitnet.whole_file import write_whole
 
 
 def read_public_bytes(path: Path, *, most_bytes: int) -> bytes:
@@ -36,7 +36,7 @@ def write_public_key(public: bytes, path: Path) -> None:
         OperatorError: the disk refuses.
     """
     key = Ed25519PublicKey.from_public_bytes(public)
-    write_durably(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), path)
+    write_whole(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), path)
 
 
 def read_public_key(path: Path) -> bytes:

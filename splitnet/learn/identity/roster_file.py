@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from splitnet.errors import ConfigError, InvalidArgumentError, NotFoundError
-from splitnet.learn.identity.durable import locked, write_durably
 from splitnet.learn.identity.enrolment import Enrolment
 from splitnet.learn.identity.keys import OperatorKey
+from splitnet.learn.identity.lock import locked
 from splitnet.learn.identity.public_file import read_public_bytes
 from splitnet.learn.identity.roster import MOST_BYTES, Roster, RosterEntry, read_roster, sign_roster
+from splitnet.whole_file import write_whole
 
 
 def load_roster(path: Path, operator: bytes | None) -> Roster:
@@ -79,5 +80,5 @@ def _model_of(before: Roster | None, model: str | None, path: Path) -> str:
 def _written(path: Path, operator: OperatorKey, *, before: Roster | None, after: Roster) -> Roster:
     if before is not None and before.devices == after.devices:
         return before
-    write_durably(sign_roster(after, operator), path)
+    write_whole(sign_roster(after, operator), path)
     return after

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from splitnet.errors import ConfigError, NotFoundError, OperatorError
-from splitnet.learn.identity.durable import sync_directory
+from splitnet.whole_file import sync_directory
 
 # A key's PEM has 119 bytes, an encrypted one 290; a passphrase is shorter still.
 _LARGEST_BYTES = 4096

@@ -4,12 +4,13 @@ import stat
 from pathlib import Path
 
 from splitnet.errors import ConfigError, NotFoundError, OperatorError
-from splitnet.learn.identity.durable import locked, write_durably
 from splitnet.learn.identity.enrolment import Enrolment, make_enrolment, write_enrolment
 from splitnet.learn.identity.journal import Journal
 from splitnet.learn.identity.keys import DeviceKey, device_id
+from splitnet.learn.identity.lock import locked
 from splitnet.learn.identity.public_file import read_public_bytes, read_public_key, write_public_key
 from splitnet.learn.identity.roster import MOST_BYTES, Roster, read_roster
+from splitnet.whole_file import write_whole
 
 
 class DeviceState:
@@ -141,7 +142,7 @@ class DeviceState:
                     "the operator must sign the right one again, as a newer version"
                 )
             if roster != last:
-                write_durably(document, self._roster_path)
+                write_whole(document, self._roster_path)
         return roster
 
     def _last_document(self) -> bytes | None:

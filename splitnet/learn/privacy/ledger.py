@@ -8,10 +8,10 @@ from pydantic import Field, ValidationError
 
 from splitnet.config import Frozen
 from splitnet.errors import ConfigError
-from splitnet.learn.identity.durable import write_durably
 from splitnet.learn.privacy.accounting import epsilon_of
 from splitnet.learn.privacy.promise import RoundPromise
 from splitnet.learn.settings import PrivacySettings
+from splitnet.whole_file import write_whole
 
 
 class Spent(Frozen):
@@ -114,7 +114,7 @@ class Ledger:
             epsilon_total=total,
         )
         after = (*self._spent, spent)
-        write_durably((_File(spent=after).model_dump_json(indent=1) + "\n").encode(), self._path)
+        write_whole((_File(spent=after).model_dump_json(indent=1) + "\n").encode(), self._path)
         self._spent = after
         return spent
 

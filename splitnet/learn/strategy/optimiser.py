@@ -69,7 +69,7 @@ def next_parameters(
         )
     step, state = _adam(update, state) if settings.strategy == "fedadam" else (update, state)
     with np.errstate(over="ignore"):  # refused below
-        after = (parameters.astype(np.float64) + settings.learning_rate * step).astype(np.float32)
+        after = (parameters.astype(np.float64) + settings.rate * step).astype(np.float32)
     if not np.isfinite(after).all():
         raise InvalidArgumentError("strategy: the next parameters are not finite: lower server.learning_rate")
     return after, state

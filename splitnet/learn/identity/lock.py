@@ -1,4 +1,4 @@
-"""What a power cut must not undo, and what two processes must not do at once."""
+"""What two processes must not do at once."""
 
 import fcntl
 import os
@@ -7,26 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from splitnet.errors import OperatorError
-from splitnet.whole_file import write_whole
-
-
-def sync_directory(path: Path) -> None:
-    """Bring the names in a directory to the disk: after a power cut, a rename is done only then."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_durably(content: bytes, path: Path) -> None:
-    """Replace a file, and return when a power cut no longer brings the old one back.
-
-    Raises:
-        OperatorError: the disk refuses.
-    """
-    write_whole(content, path)
-    sync_directory(path.parent)
 
 
 @contextmanager
