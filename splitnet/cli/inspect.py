@@ -9,7 +9,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from splitnet.cli.console import print_json
-from splitnet.package import Manifest, Package, PlanEntry, SegmentEntry, TensorEntry, WireTensor, open_package
+from splitnet.package import (
+    Manifest,
+    Package,
+    PlanEntry,
+    SegmentEntry,
+    TensorEntry,
+    VerificationEntry,
+    WireTensor,
+    open_package,
+)
 
 #: Unit of what each objective is measured in.
 _UNITS = {"latency": "ms", "throughput": "ms", "energy": "mJ", "bytes": "bytes"}
@@ -21,7 +30,7 @@ def inspect(
     check: Annotated[bool, typer.Option("--check", help="Verify the size and SHA-256 of every file.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print the manifest as one JSON object.")] = False,
 ) -> None:
-    """Show a package's model, segments, exits and plans."""
+    """Show a package's model, segments, exits, plans and what of it learns."""
     opened = open_package(package)
     verified = opened.check() if check else None
     if json_output:
@@ -46,13 +55,17 @@ def _print_head(console: Console, package: Package) -> None:
         checked = each.verification
         name = f"plan {each.id} " if len(manifest.plans) > 1 else ""
         console.print(
-            f"{name}verified against the whole model: {checked.level}, max abs {checked.max_abs:.3g}, "
+            f"{name}verified against {_reference(checked)}: {checked.level}, max abs {checked.max_abs:.3g}, "
             f"max rel {checked.max_rel:.3g}, {checked.samples} samples"
         )
 
 
+def _reference(checked: VerificationEntry) -> str:
+    return "the whole model" if checked.against_version is None else f"version {checked.against_version}"
+
+
 def _tables(manifest: Manifest) -> list[Table]:
-    tables = [_segments(manifest), _exits(manifest)]
+    tables = [_segments(manifest), _exits(manifest), _training(manifest)]
     if len(manifest.plans) > 1:
         tables.append(_plans(manifest))
     for plan in manifest.plans:
@@ -94,6 +107,19 @@ def _exits(manifest: Manifest) -> Table:
             risk = f"≤ {calibration.epsilon:.2%}, {100 * (1 - calibration.delta):.3g}% sure, n = {calibration.n}"
             share = f"{calibration.share:.1%}"
         table.add_row(escape(entry.segment), escape(entry.confidence), f"{entry.threshold:.5f}", risk, share)
+    return table
+
+
+def _training(manifest: Manifest) -> Table:
+    table = Table("segment", "learns", "answers", "parameters", "steps", title="training")
+    for entry in manifest.training:
+        table.add_row(
+            escape(entry.segment),
+            entry.scope,
+            escape(f"{entry.output}, {entry.classes} classes, {entry.scores}"),
+            f"{entry.parameter_count:,} in {len(entry.parameters)}",
+            ", ".join(step.optimiser for step in entry.steps),
+        )
     return table
 
 

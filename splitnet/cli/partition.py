@@ -57,6 +57,10 @@ _Keep = Annotated[
     typer.Option("--keep-on-device", metavar="TENSOR", help="A tensor that may not leave the device; repeatable."),
 ]
 _Exits = Annotated[Literal["auto", "none"], typer.Option(help="Whether early exits may be used.")]
+_Trainable = Annotated[
+    Literal["none", "exits", "segment"],
+    typer.Option(help="What of the device's segment can learn there: its exit's own layers, or all below it too."),
+]
 _Place = Annotated[
     Literal["auto", "split", "all-device", "all-edge", "all-cloud"],
     typer.Option(help="Which placements to choose from."),
@@ -93,6 +97,7 @@ def partition(
     max_accuracy_drop: _Drop = 0.005,
     keep_on_device: _Keep = None,
     exits: _Exits = "auto",
+    trainable: _Trainable = "none",
     place: _Place = "auto",
     plans: _Plans = 1,
     report: _Report = None,
@@ -133,6 +138,7 @@ def partition(
             max_accuracy_drop=max_accuracy_drop,
             keep_on_device=tuple(keep_on_device or ()),
             use_exits=exits == "auto",
+            trainable=trainable,
             cuts=tuple(tuple(tensor.strip() for tensor in tensors.split(",")) for tensors in cut or ()),
             place=place,
             plans=plans,

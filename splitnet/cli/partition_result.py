@@ -47,7 +47,7 @@ def print_result(result: "PartitionResult", *, compared: bool) -> None:
         sent = ", ".join(f"{tensor} as {way}" for tensor, way in wire)
         console.print(f"wire: {sent}", soft_wrap=True)
     console.print(_proof(result, compared=compared))
-    for line in _plans(result):
+    for line in (*_plans(result), *_training(result)):
         console.print(line, soft_wrap=True)
     if broken := result.search.broken:
         console.print(f"not used, because they change too many answers: {_listed(broken)}", soft_wrap=True)
@@ -99,6 +99,11 @@ def _plans(result: "PartitionResult") -> Iterator[str]:
         yield f"best from {plan.bandwidth_from_bps / 1e6:.3g} Mbit/s on: {tiers}" + "".join(
             f"; {one}" for one in sent
         )
+
+
+def _training(result: "PartitionResult") -> Iterator[str]:
+    for entry in result.package.manifest.training:
+        yield f"can learn on the device: {entry.parameter_count:,} parameters that lead to {entry.output}"
 
 
 def _listed(broken: Sequence[tuple[str, str]]) -> str:

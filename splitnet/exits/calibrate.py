@@ -9,7 +9,7 @@ its first failure, so many thresholds can be tried without spending delta more t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
 
 import numpy as np
@@ -48,6 +48,12 @@ class ExitThreshold:
     bound: float
     share: float
     method: str
+
+    def promise(self) -> dict[str, float | int | str]:
+        """Return all but the threshold, as a package's manifest has it."""
+        fields = asdict(self)
+        del fields["threshold"]
+        return fields
 
 
 def choose_threshold(

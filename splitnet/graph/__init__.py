@@ -5,6 +5,7 @@ from splitnet.graph.classify import NodeClass, classify, quantised_tensors
 from splitnet.graph.cuts import cut_at, enumerate_cuts, is_below, nodes_between
 from splitnet.graph.exits import exit_position, head_nodes
 from splitnet.graph.extract import extract_segment
+from splitnet.graph.initialisers import read_initialisers, with_initialisers
 from splitnet.graph.load import linked_bytes, load_model, model_bytes
 from splitnet.graph.observe import with_every_output
 from splitnet.graph.pieces import Piece, cut_into_pieces, observable, piece_model, whole_piece, with_outputs
@@ -47,6 +48,7 @@ __all__ = [
     "output_specs",
     "piece_model",
     "quantised_tensors",
+    "read_initialisers",
     "record_shapes",
     "sendable_specs",
     "spec_of",
@@ -54,5 +56,6 @@ __all__ = [
     "weight_bytes",
     "whole_piece",
     "with_every_output",
+    "with_initialisers",
     "with_outputs",
 ]

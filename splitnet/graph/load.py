@@ -29,16 +29,27 @@ def load_model(path: Path) -> ir.Model:
         NotFoundError: there is no such file.
         ModelError: the file cannot be read, is no ONNX model, or is one that cannot be split.
     """
-    # Absolute, because onnx_ir checks no external data against an empty directory name.
-    path = path.absolute()
-    model = _read(path)
-    check_external_data(model, path)
+    model = read_model(path)
     _check_opset(model, path)
     try:
         _normalise(model)
     except (ValueError, RuntimeError, ir.passes.PassError) as err:
         raise ModelError(f"{path}: the graph is not consistent ({_root_of(err)}); export the model again") from err
     _check_interface(model, path)
+    return model
+
+
+def read_model(path: Path) -> ir.Model:
+    """Read an ONNX file as it stands; external data stays mapped from its files.
+
+    Raises:
+        NotFoundError: there is no such file.
+        ModelError: it cannot be read, is no ONNX model, or its external data is not beside it.
+    """
+    # Absolute, because onnx_ir checks no external data against an empty directory name.
+    path = path.absolute()
+    model = _read(path)
+    check_external_data(model, path)
     return model
 
 

@@ -1,5 +1,6 @@
 """The package: the unit of deployment, a directory with a manifest and plain ONNX files."""
 
+from splitnet.package.entries import FileEntry, TensorEntry
 from splitnet.package.manifest import (
     FORMAT_VERSION,
     MAX_PLANS,
@@ -8,18 +9,18 @@ from splitnet.package.manifest import (
     Alternative,
     CalibrationEntry,
     ExitEntry,
-    FileEntry,
     Manifest,
     ModelEntry,
     PlanEntry,
     SegmentEntry,
-    TensorEntry,
     VerificationEntry,
     WeightsEntry,
     WireEntry,
     WireTensor,
 )
+from splitnet.package.plan_id import plan_id
 from splitnet.package.reader import Package, open_package, read_manifest
+from splitnet.package.training import FeaturesEntry, Optimiser, StepEntry, TrainingEntry, state_of
 from splitnet.package.writer import Content, check_target, write_package
 
 __all__ = [
@@ -31,19 +32,25 @@ __all__ = [
     "CalibrationEntry",
     "Content",
     "ExitEntry",
+    "FeaturesEntry",
     "FileEntry",
     "Manifest",
     "ModelEntry",
+    "Optimiser",
     "Package",
     "PlanEntry",
     "SegmentEntry",
+    "StepEntry",
     "TensorEntry",
+    "TrainingEntry",
     "VerificationEntry",
     "WeightsEntry",
     "WireEntry",
     "WireTensor",
     "check_target",
     "open_package",
+    "plan_id",
     "read_manifest",
+    "state_of",
     "write_package",
 ]

@@ -2,21 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 
-from splitnet.package.manifest import (
-    ExitEntry,
-    FileEntry,
-    Manifest,
-    PlanEntry,
-    SegmentEntry,
-    TensorEntry,
-    WireEntry,
-)
+from splitnet.package.agree_training import training_disagreements
+from splitnet.package.entries import FileEntry, TensorEntry
+from splitnet.package.manifest import ExitEntry, Manifest, PlanEntry, SegmentEntry, WireEntry
 from splitnet.tensors import BATCH
 from splitnet.tiers import TIERS
 
 
 def disagreements(manifest: Manifest) -> list[str]:
-    """Return one sentence for each contradiction between segments, files, wires, exits and plans."""
+    """Return one sentence for each contradiction between segments, files, wires, exits, plans and training."""
     return [
         *_duplicates(manifest),
         *_files(manifest),
@@ -27,6 +21,7 @@ def disagreements(manifest: Manifest) -> list[str]:
             for wrong in check(manifest, plan)
         ),
         *_exits(manifest),
+        *training_disagreements(manifest),
     ]
 
 

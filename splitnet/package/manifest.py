@@ -1,17 +1,17 @@
 """The manifest: what a package holds, as validated, immutable data (docs/package.md is its specification)."""
 
-from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from splitnet.codec_names import CodecName, CodingName
 from splitnet.config import Frozen
-from splitnet.errors import SplitNetError
+from splitnet.package.entries import Count, FileEntry, Name, NotNegative, Sha256, Share, TensorEntry
+from splitnet.package.training import TrainingEntry
 from splitnet.tensors import TensorSpec
 from splitnet.tiers import Tier
 
-FORMAT_VERSION: Literal[2] = 2
+FORMAT_VERSION: Literal[3] = 3
 
 #: How many plans a package may hold: each is one more way to run the same model.
 MAX_PLANS = 16
@@ -20,45 +20,7 @@ MAX_PLANS = 16
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9_\-]{0,127}$"
 MAX_VERSION = 2**31
 
-
-def _inside(path: str) -> str:
-    parts = PurePosixPath(path)
-    if parts.is_absolute() or not parts.parts or ".." in parts.parts or "\\" in path or "\0" in path:
-        raise ValueError(f"{path!r} leaves the package")
-    return path
-
-
-RelativePath = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_inside)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Name = Annotated[str, Field(min_length=1, max_length=512)]
-NotNegative = Annotated[float, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=0, le=2**53)]
-
-
-class TensorEntry(Frozen):
-    """A tensor's name, element type (numpy's name) and shape; the open axis is named `batch`."""
-
-    name: Name
-    dtype: str
-    shape: Annotated[tuple[Annotated[int, Field(ge=0, le=2**31)] | Literal["batch"], ...], Field(max_length=32)]
-
-    @model_validator(mode="after")
-    def _is_a_spec(self) -> Self:
-        try:
-            self.to_spec()
-        except SplitNetError as err:
-            raise ValueError(str(err)) from err
-        return self
-
-    @classmethod
-    def from_spec(cls, spec: TensorSpec) -> "TensorEntry":
-        """Return the entry of a TensorSpec."""
-        return TensorEntry.model_validate({"name": spec.name, "dtype": spec.dtype, "shape": spec.shape})
-
-    def to_spec(self) -> TensorSpec:
-        """Return the entry as a TensorSpec."""
-        return TensorSpec(self.name, self.dtype, tuple(self.shape))
+Version = Annotated[int, Field(ge=1, le=MAX_VERSION)]
 
 
 class WireTensor(TensorEntry):
@@ -96,19 +58,11 @@ class ModelEntry(Frozen):
     """The whole model that the segments were cut from."""
 
     name: Annotated[str, Field(pattern=MODEL_NAME)]
-    version: Annotated[int, Field(ge=1, le=MAX_VERSION)]
+    version: Version
     sha256: Sha256
     opset: Annotated[int, Field(ge=1)]
     inputs: tuple[TensorEntry, ...] = Field(min_length=1)
     outputs: tuple[TensorEntry, ...] = Field(min_length=1)
-
-
-class FileEntry(Frozen):
-    """A file of the package, by which it is known again."""
-
-    file: RelativePath
-    sha256: Sha256
-    size_bytes: Count
 
 
 class WeightsEntry(FileEntry):
@@ -184,10 +138,11 @@ class Alternative(Frozen):
 
 
 class VerificationEntry(Frozen):
-    """How a plan's segments were held against the whole model.
+    """How a plan's segments were held against the whole model, or against the version before.
 
     Attributes:
-        level: "bit-equal", or "tolerance" where codecs or codings change values.
+        level: "bit-equal", or "tolerance" where codecs or codings change values; "revised" where the segments hold
+            parameters that no whole model had: then all that follows is relative to the version before.
         max_abs: the largest difference of an output.
         max_rel: the same, relative to the largest value of that output.
         max_rel_values: the largest of those of outputs that predict no classes; None without such outputs.
@@ -195,9 +150,10 @@ class VerificationEntry(Frozen):
         agreement: share of predicted classes that agree; None where no classes are predicted.
         accuracy: share of calibration samples that the plan answers right; None without labels.
         accuracy_drop: the whole model's share less the plan's.
+        against_version: of "revised": the version that it was held against.
     """
 
-    level: Literal["bit-equal", "tolerance"]
+    level: Literal["bit-equal", "tolerance", "revised"]
     max_abs: NotNegative
     max_rel: NotNegative
     max_rel_values: NotNegative | None = None
@@ -205,6 +161,13 @@ class VerificationEntry(Frozen):
     agreement: Share | None
     accuracy: Share | None = None
     accuracy_drop: Annotated[float, Field(ge=-1, le=1)] | None = None
+    against_version: Version | None = None
+
+    @model_validator(mode="after")
+    def _names_what_it_was_held_against(self) -> Self:
+        if (self.level == "revised") != (self.against_version is not None):
+            raise ValueError(f"level {self.level!r} with against_version {self.against_version}")
+        return self
 
 
 class PlanEntry(Frozen):
@@ -259,11 +222,12 @@ class PlanEntry(Frozen):
 class Manifest(Frozen):
     """manifest.json."""
 
-    format_version: Literal[2]
+    format_version: Literal[3]
     model: ModelEntry
     segments: tuple[SegmentEntry, ...] = Field(min_length=1)
     exits: tuple[ExitEntry, ...] = ()
     plans: tuple[PlanEntry, ...] = Field(min_length=1, max_length=MAX_PLANS)
+    training: tuple[TrainingEntry, ...] = ()
 
     @property
     def plan(self) -> PlanEntry:
@@ -273,7 +237,8 @@ class Manifest(Frozen):
     @property
     def files(self) -> dict[str, FileEntry]:
         """Every file of the package beside the manifest, by path; weights that segments share stand once."""
-        entries = (entry for segment in self.segments for entry in (segment, *segment.weights))
+        entries = [entry for segment in self.segments for entry in (segment, *segment.weights)]
+        entries += [entry for training in self.training for entry in training.files]
         return {entry.file: entry for entry in entries}
 
     def segment_of(self, tier: Tier, plan: PlanEntry | None = None) -> SegmentEntry | None:

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from splitnet.config import describe
 from splitnet.errors import NotFoundError, PackageError
 from splitnet.package.agree import disagreements
-from splitnet.package.manifest import FORMAT_VERSION, FileEntry, Manifest, SegmentEntry
+from splitnet.package.entries import FileEntry
+from splitnet.package.manifest import FORMAT_VERSION, Manifest, SegmentEntry
 
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 16 * 2**20
@@ -33,19 +34,17 @@ class Package:
             PackageError: a file is missing, leaves the package, or its size or SHA-256 differs.
         """
         if not segment.weights:
-            return self._read(segment)
+            return self.read_file(segment)
         for entry in (segment, *segment.weights):
             self._verify(entry)
         return self.path / segment.file
 
-    def check(self) -> int:
-        """Verify the size and digest of every file, and return how many bytes were verified."""
-        entries = self.manifest.files.values()
-        for entry in entries:
-            self._verify(entry)
-        return sum(entry.size_bytes for entry in entries)
+    def read_file(self, entry: FileEntry) -> bytes:
+        """Return what a file holds.
 
-    def _read(self, entry: FileEntry) -> bytes:
+        Raises:
+            PackageError: it is missing, leaves the package, or its size or SHA-256 differs.
+        """
         path = self._checked_path(entry)
         try:
             content = path.read_bytes()
@@ -53,6 +52,13 @@ class Package:
             raise _unreadable(path, err) from err
         _check_digest(path, hashlib.sha256(content).hexdigest(), entry)
         return content
+
+    def check(self) -> int:
+        """Verify the size and digest of every file, and return how many bytes were verified."""
+        entries = self.manifest.files.values()
+        for entry in entries:
+            self._verify(entry)
+        return sum(entry.size_bytes for entry in entries)
 
     def _verify(self, entry: FileEntry) -> None:
         path = self._checked_path(entry)

@@ -10,8 +10,10 @@ from typing import TypeAlias
 
 from splitnet.errors import PackageError
 from splitnet.package.agree import disagreements
-from splitnet.package.manifest import FileEntry, Manifest
+from splitnet.package.entries import FileEntry
+from splitnet.package.manifest import Manifest
 from splitnet.package.reader import MANIFEST, Package
+from splitnet.whole_file import sync_directory
 
 #: What a file shall hold: its bytes or, for what should not be held at once, a function that yields them in parts.
 Content: TypeAlias = bytes | Callable[[], Iterable[bytes | memoryview]]
@@ -73,7 +75,7 @@ def _write(path: Path, content: Content) -> tuple[int, str]:
             size += file.write(part)
         file.flush()
         os.fsync(file.fileno())
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
     return size, digest.hexdigest()
 
 
@@ -85,7 +87,7 @@ def _changed(found: tuple[int, str], entry: FileEntry) -> str:
 
 
 def _replace(building: Path, path: Path) -> None:
-    _sync_directory(building)
+    sync_directory(building)
     if path.exists():
         # A directory cannot be renamed over one that is not empty: the old one steps aside first.
         aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
@@ -99,12 +101,4 @@ def _replace(building: Path, path: Path) -> None:
             shutil.rmtree(aside, ignore_errors=True)
     else:
         building.rename(path)
-    _sync_directory(path.parent)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_directory(path.parent)

@@ -1,12 +1,12 @@
 """The model taken apart: shapes observed, the trunk found, exits calibrated."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from splitnet.errors import InvalidArgumentError, ModelError
+from splitnet.errors import ModelError
 from splitnet.graph import (
     Cut,
     TrunkFlow,
@@ -22,8 +22,9 @@ from splitnet.graph import (
 )
 from splitnet.partition.exit_heads import NO_EXITS, Exits, calibrated, from_metadata
 from splitnet.partition.exit_metadata import ExitDescription, check_exits, describe_exits
+from splitnet.partition.exit_training import lacks_exits, report_exits, with_trained_exits
 from splitnet.partition.options import PartitionOptions
-from splitnet.partition.samples import samples_for
+from splitnet.partition.samples import check_labels, samples_for
 from splitnet.partition.whole import WholeModel
 from splitnet.samples import Samples
 from splitnet.tensors import TensorSpec
@@ -42,7 +43,7 @@ class Analysis:
         hand_cuts: where to cut, where that was asked for; nested.
         specs: the tensors that can be sent, by name.
         exits: with thresholds and survival.
-        samples: the calibration data, or random values.
+        samples: the calibration data, without those that trained exits here, or random values.
         calibrated: whether the samples are calibration data.
         quantised: in a QDQ model, the tensors that can be cut without changing answers; else empty.
     """
@@ -70,8 +71,12 @@ class Analysis:
         return any(spec.batch_axis is not None for spec in self.inputs)
 
 
-def analyse(options: PartitionOptions) -> Analysis:
-    """Load the model, observe its shapes, find its trunk and calibrate its exits.
+def analyse(options: PartitionOptions, on_training: Callable[[float], None] = lambda _share: None) -> Analysis:
+    """Load the model, observe its shapes, find its trunk, and calibrate its exits, trained here where it has none.
+
+    Args:
+        options: the job.
+        on_training: called with the share of the exits' training that is done, 0.0 to 1.0.
 
     Raises:
         ModelError: the model cannot be loaded, run or cut.
@@ -82,7 +87,13 @@ def analyse(options: PartitionOptions) -> Analysis:
     fix_axes(model, options.axis_sizes)
     inputs = input_specs(model)
     samples = samples_for(inputs, options.calibration, seed=options.seed)
-    whole = WholeModel(model, samples)
+    trained = lacks_exits(model, options)
+    whole = (
+        with_trained_exits(model, samples, options, on_progress=on_training)
+        if trained
+        else WholeModel(model, samples)
+    )
+    samples = whole.samples
     described = describe_exits(model)
     early = {name for entry in described for name in entry.tensors}
     outputs = tuple(spec for spec in output_specs(model) if spec.name not in early)
@@ -90,6 +101,9 @@ def analyse(options: PartitionOptions) -> Analysis:
     _check_labels(samples, outputs)
     names = [spec.name for spec in outputs]
     flow = trunk_flow(model, names)
+    exits = _exits(whole, described, samples, options) if options.use_exits else NO_EXITS
+    if trained:
+        report_exits(described, exits)
     return Analysis(
         model,
         whole,
@@ -98,7 +112,7 @@ def analyse(options: PartitionOptions) -> Analysis:
         flow,
         _hand_cuts(model, flow, names, options.cuts),
         sendable_specs(model),
-        _exits(whole, described, samples, options) if options.use_exits else NO_EXITS,
+        exits,
         samples,
         options.calibration is not None,
         quantised_tensors(model),
@@ -108,13 +122,8 @@ def analyse(options: PartitionOptions) -> Analysis:
 def _check_labels(samples: Samples, outputs: Sequence[TensorSpec]) -> None:
     """Raise InvalidArgumentError where a label is no class of the output that predicts classes."""
     shapes = [spec.shape for spec in outputs if len(spec.shape) == 2 and spec.batch_axis == 0]
-    if samples.labels is None or not samples.labels.size or not shapes:
-        return
-    classes, low, high = int(shapes[0][1]), int(samples.labels.min()), int(samples.labels.max())
-    if classes > 1 and (low < 0 or high >= classes):
-        raise InvalidArgumentError(
-            f"labels: expected classes from 0 to {classes - 1}, as the model predicts, got {low} to {high}"
-        )
+    if shapes and int(shapes[0][1]) > 1:
+        check_labels(samples, int(shapes[0][1]))
 
 
 def _exits(

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from splitnet.errors import ModelError
 from splitnet.exits import leaves
-from splitnet.exits.calibrate import choose_threshold
+from splitnet.exits.heads import calibrate, confidence_of
 from splitnet.package import CalibrationEntry
 from splitnet.partition.exit_metadata import ExitDescription
 from splitnet.tensors import Array, Tensors
@@ -55,20 +54,11 @@ def calibrated(
     heads, leaving = [], []
     parts = max(1, len(exits))
     for entry in exits:
-        right, final_right = _right(entry, outputs, labels)
-        confidence = outputs[entry.confidence].reshape(-1).astype(np.float32)
-        chosen = choose_threshold(confidence, right, final_right, epsilon=epsilon / parts, delta=delta / parts)
+        chosen = calibrate(entry, outputs, labels, epsilon=epsilon / parts, delta=delta / parts)
         if chosen is not None:
-            record = CalibrationEntry(
-                epsilon=chosen.epsilon,
-                delta=chosen.delta,
-                n=chosen.n,
-                method=chosen.method,
-                bound=chosen.bound,
-                share=chosen.share,
-            )
+            record = CalibrationEntry.model_validate(chosen.promise())
             heads.append(entry.model_copy(update={"threshold": chosen.threshold, "calibration": record}))
-            leaving.append(leaves(confidence, chosen.threshold))
+            leaving.append(leaves(confidence_of(entry, outputs), chosen.threshold))
     return Exits(tuple(heads), _survival(leaving), estimated=False)
 
 
@@ -99,16 +89,3 @@ def _survival(leaving: list[NDArray[np.bool_]]) -> dict[frozenset[int], float]:
             gone = np.logical_or.reduce([leaving[index] for index in chosen])
             survival[frozenset(chosen)] = float(1.0 - gone.mean())
     return survival
-
-
-def _right(entry: ExitDescription, outputs: Tensors, labels: Array | None) -> tuple[Array, Array]:
-    """Whether the exit and the last exit are right on each sample, by the first output of [batch, classes]."""
-    answer = next((name for name in entry.outputs if outputs[name].ndim == 2), None)
-    if answer is None:
-        raise ModelError(
-            f"exit {entry.confidence!r}: none of {sorted(entry.outputs)} is of shape [batch, classes]; "
-            "only classifiers can be calibrated"
-        )
-    final, early = (outputs[name].argmax(axis=1) for name in (answer, entry.outputs[answer]))
-    truth = final if labels is None else labels
-    return early == truth, final == truth

@@ -15,6 +15,9 @@ from splitnet.tiers import TIERS, Tier
 
 Place = Literal["auto", "split", "all-device", "all-edge", "all-cloud"]
 
+#: What of the device's segment can learn there: nothing, its exit's own layers, or all that its scores need.
+Trainable = Literal["none", "exits", "segment"]
+
 
 @dataclass(frozen=True, slots=True)
 class PartitionOptions:
@@ -36,6 +39,7 @@ class PartitionOptions:
             answers without them.
         keep_on_device: tensors that may cross no link, nor what is made of them before it leaves the device.
         use_exits: whether early exits may be attached.
+        trainable: what of the device's segment the package can train on the device.
         cuts: boundary tensors by hand, one set a cut, at most two; empty lets the planner choose.
         place: which placements the planner may choose from.
         plans: how many plans the package may hold, for different bandwidths of the device's link.
@@ -63,6 +67,7 @@ class PartitionOptions:
     max_accuracy_drop: float = 0.005
     keep_on_device: tuple[str, ...] = ()
     use_exits: bool = True
+    trainable: Trainable = "none"
     cuts: tuple[tuple[str, ...], ...] = ()
     place: Place = "auto"
     plans: int = 1
@@ -85,12 +90,25 @@ class PartitionOptions:
         if not 0 <= self.max_accuracy_drop <= 1:
             raise InvalidArgumentError(f"max_accuracy_drop {self.max_accuracy_drop}: expected a share, 0 to 1")
         self._check_cuts()
+        self._check_trainable()
         if self.calibration is None and self.codec not in ("auto", "none", "f16"):
             raise InvalidArgumentError(f"codec {self.codec} needs the values' ranges: give --calibration data")
         if self.bottleneck is not None and self.bottleneck < 2:
             raise InvalidArgumentError(f"bottleneck {self.bottleneck}: expected a reduction of 2 or more")
         if self.calibration is None and self.bottleneck is not None:
             raise InvalidArgumentError("a bottleneck is trained on samples: give --calibration data")
+
+    def _check_trainable(self) -> None:
+        if self.trainable == "none":
+            return
+        if not self.use_exits:
+            raise InvalidArgumentError(
+                "what learns on the device is its exit: leave --exits none or --trainable out"
+            )
+        if self.place not in ("auto", "split"):
+            raise InvalidArgumentError(
+                f"place {self.place} leaves the device without an exit that could be trained"
+            )
 
     def _check_cuts(self) -> None:
         if len(self.cuts) > len(TIERS) - 1:

@@ -1,7 +1,6 @@
 """From built plans to a package on disk."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from splitnet.package import (
     WeightsEntry,
     WireEntry,
     WireTensor,
+    plan_id,
     write_package,
 )
 from splitnet.partition.analysis import Analysis
@@ -28,6 +28,7 @@ from splitnet.partition.bandwidths import PlanFrom
 from splitnet.partition.options import PartitionOptions
 from splitnet.partition.segments import BuiltSegment, SentTensor
 from splitnet.partition.table import Costs
+from splitnet.partition.training import training_of
 from splitnet.tiers import TIERS
 
 #: Models with more weights than this are packed with their weights in files of their own, as are several plans.
@@ -52,7 +53,10 @@ def pack(
 
     Raises:
         PackageError: the output is in the way of something else, or the disk refuses.
+        InvalidArgumentError: training was asked for, and the device has no exit.
+        ModelError: its exit cannot be trained.
     """
+    training = training_of(options, analysis, plans[0].found.plan)
     linked = len(plans) > 1 or weight_bytes(analysis.model) > INLINE_BYTES
     shelf = _Shelf(costs, WeightStore() if linked else None)
     entries = tuple(
@@ -65,7 +69,10 @@ def pack(
         segments=tuple(shelf.segments.values()),
         exits=tuple(shelf.exits),
         plans=entries,
+        training=() if training is None else (training.entry,),
     )
+    if training is not None:
+        shelf.files |= training.files
     return write_package(options.output, manifest, shelf.files)
 
 
@@ -115,7 +122,7 @@ def _plan_entry(
     wires = tuple(_wire_entry(index, wire, shelf.costs) for index, wire in enumerate(found.plan.wires))
     placement = found.solution.placement
     return PlanEntry(
-        id=_plan_id(
+        id=plan_id(
             segments, wires, [entry for entry in shelf.exits if entry.segment in {one.id for one in segments}]
         ),
         segments=tuple(entry.id for entry in segments),
@@ -225,13 +232,3 @@ def _coded_nbytes(sent: SentTensor, costs: Costs) -> float | None:
     if sent.coding == "none":
         return None
     return costs.nbytes(sent.codec.tensor.name, sent.way.name)
-
-
-def _plan_id(segments: Sequence[SegmentEntry], wires: Sequence[WireEntry], exits: Sequence[ExitEntry]) -> str:
-    """Name a plan by what it runs, sends and answers early, so that tiers with different deployments notice."""
-    content = [
-        [[segment.id, segment.sha256] for segment in segments],
-        [wire.model_dump() for wire in wires],
-        [entry.model_dump() for entry in exits],
-    ]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]

@@ -16,6 +16,7 @@ from splitnet.partition.seen import look
 from splitnet.partition.table import make_costs
 from splitnet.partition.times import measure_times
 from splitnet.partition.trainer import Trainer
+from splitnet.partition.training import check_exit
 
 OnStep = Callable[[str, float], None]
 
@@ -36,7 +37,8 @@ def partition(options: PartitionOptions, on_step: OnStep = lambda _step, _share:
     """
     check_target(options.output)
     on_step("load the model and observe its shapes", 0.0)
-    analysis = analyse(options)
+    analysis = analyse(options, lambda share: on_step("train exits", share * 0.15))
+    check_exit(options, analysis)
     on_step("profile", 0.15)
     search = _search(options, analysis, on_step)
     on_step("plan, cut and verify", 0.5)

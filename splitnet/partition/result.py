@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from splitnet.package import Package
+from splitnet.package import Package, TrainingEntry
 from splitnet.partition.bandwidths import PlanFrom
 from splitnet.partition.options import PartitionOptions
 from splitnet.partition.rank import Ranking
@@ -127,7 +127,18 @@ class PartitionResult:
             "tried": [_tried(found) for found in self.ranking.tried],
             "verification": plan.verification.model_dump(),
             "given_up": list(self.given_up),
+            "training": [_training(entry) for entry in manifest.training],
         }
+
+
+def _training(entry: TrainingEntry) -> dict[str, Any]:
+    return {
+        "segment": entry.segment,
+        "scope": entry.scope,
+        "output": entry.output,
+        "inputs": [tensor.name for tensor in entry.inputs],
+        "parameters": entry.parameter_count,
+    }
 
 
 def _tried(found: Found) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def measure_times(
     profile = analysis.whole.profile(seconds=options.profile_s, on_progress=on_progress)
     machines = dict(zip(TIERS, (options.site.device, options.site.edge, options.site.cloud), strict=True))
     slowness = {tier: _slowness(stored.get(tier), machine, profile) for tier, machine in machines.items()}
-    node_ms = {name: _on_each(name, ms, stored, machines) for name, ms in profile.node_ms.items()}
+    node_ms = {name: _on_each(name, ms, stored, slowness) for name, ms in profile.node_ms.items()}
     return Times(
         profile,
         (slowness["device"], slowness["edge"], slowness["cloud"]),
@@ -89,10 +89,11 @@ def _slowness(stored: StoredProfile | None, machine: Machine, profile: Profile) 
 
 
 def _on_each(
-    name: str, ms: float, stored: Mapping[Tier, StoredProfile], machines: Mapping[Tier, Machine]
+    name: str, ms: float, stored: Mapping[Tier, StoredProfile], slowness: Mapping[Tier, float]
 ) -> tuple[float, float, float]:
+    # A stored profile is of the model's file, and knows no node of an exit that was trained here.
     device, edge, cloud = (
-        stored[tier].node_ms.get(name, 0.0) if tier in stored else ms / machine.speed
-        for tier, machine in machines.items()
+        stored[tier].node_ms.get(name, ms * slower) if tier in stored else ms * slower
+        for tier, slower in slowness.items()
     )
     return device, edge, cloud

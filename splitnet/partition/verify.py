@@ -8,11 +8,11 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from splitnet.coding import decode, encode
+from splitnet.differences import Differences, bit_equal, predicts_classes
 from splitnet.errors import ModelError
 from splitnet.onnx_session import Optimisation
 from splitnet.package import VerificationEntry
 from splitnet.partition.analysis import Analysis
-from splitnet.partition.differences import Differences, bit_equal, predicts_classes
 from splitnet.partition.runner import ModelRunner
 from splitnet.partition.segments import BuiltPlan, SentTensor
 from splitnet.tensors import Array, Tensors, take_samples

@@ -13,15 +13,19 @@ from splitnet.package import (
     Alternative,
     CalibrationEntry,
     ExitEntry,
+    FeaturesEntry,
     Manifest,
     ModelEntry,
     PlanEntry,
     SegmentEntry,
+    StepEntry,
     TensorEntry,
+    TrainingEntry,
     VerificationEntry,
     WeightsEntry,
     WireEntry,
     WireTensor,
+    state_of,
 )
 from splitnet.tensors import BATCH, DTYPES
 from splitnet.tiers import TIERS, Tier
@@ -42,15 +46,18 @@ CALIBRATIONS = st.builds(
     bound=SHARES,
     share=SHARES,
 )
-VERIFICATIONS = st.builds(
-    VerificationEntry,
-    level=st.sampled_from(["bit-equal", "tolerance"]),
-    max_abs=MILLISECONDS,
-    max_rel=MILLISECONDS,
-    samples=st.integers(1, 999),
-    agreement=SHARES | st.none(),
-    accuracy=SHARES | st.none(),
-    accuracy_drop=st.floats(-1, 1) | st.none(),
+VERIFICATIONS = st.sampled_from([("bit-equal", None), ("tolerance", None), ("revised", 1)]).flatmap(
+    lambda held: st.builds(
+        VerificationEntry,
+        level=st.just(held[0]),
+        against_version=st.just(held[1]),
+        max_abs=MILLISECONDS,
+        max_rel=MILLISECONDS,
+        samples=st.integers(1, 999),
+        agreement=SHARES | st.none(),
+        accuracy=SHARES | st.none(),
+        accuracy_drop=st.floats(-1, 1) | st.none(),
+    )
 )
 
 
@@ -134,8 +141,35 @@ def _example_plans() -> tuple[PlanEntry, PlanEntry]:
     return split, whole
 
 
+def _example_training(files: dict[str, bytes], marker: bytes) -> TrainingEntry:
+    """How the device's exit learns, from a tensor within its segment; the files are added to `files`."""
+
+    def file(path: str) -> dict[str, Any]:
+        files[path] = f"{path}'s own".encode() + marker
+        return {"file": path, "sha256": sha256(files[path]), "size_bytes": len(files[path])}
+
+    weights = (
+        TensorEntry(name="w", dtype="float32", shape=(4, 5)),
+        TensorEntry(name="b", dtype="float32", shape=(5,)),
+    )
+    return TrainingEntry(
+        segment="device",
+        scope="exits",
+        output="early",
+        scores="logits",
+        classes=5,
+        features=FeaturesEntry(**file("train/features.onnx"), outputs=(_tensor("inner", 4),)),
+        inputs=(_tensor("inner", 4),),
+        parameters=weights,
+        steps=(
+            StepEntry(**file("train/sgd.onnx"), optimiser="sgd", state=state_of("sgd", weights)),
+            StepEntry(**file("train/adam.onnx"), optimiser="adam", state=state_of("adam", weights)),
+        ),
+    )
+
+
 def example(marker: bytes = b"") -> Content:
-    """Device and cloud compute with an exit on the device, or the cloud alone; the edge relays.
+    """Device and cloud compute with an exit on the device, which learns, or the cloud alone; the edge relays.
 
     Both of the cloud's segments read the same weights. `marker` ends each file.
     """
@@ -180,6 +214,7 @@ def example(marker: bytes = b"") -> Content:
         segments=tuple(segments),
         exits=(exit_entry,),
         plans=_example_plans(),
+        training=(_example_training(files, marker),),
     )
     return Content(manifest, files)
 

@@ -54,6 +54,18 @@ def test_codings_and_weights_are_shown(package: Package) -> None:
     assert "+ 0.0 in 1 files" in text
 
 
+def test_what_learns_is_shown(package: Package) -> None:
+    text = shown(package)
+    assert ["device", "exits", "early, 5 classes, logits", "25 in 2", "sgd, adam"] in rows(text, "device")
+
+
+def test_a_package_that_does_not_learn_has_no_table_of_it(tmp_path: Path) -> None:
+    content = example()
+    manifest = content.manifest.model_copy(update={"training": ()})
+    files = {name: data for name, data in content.files.items() if not name.startswith("train/")}
+    assert "training" not in shown(write_package(tmp_path / "p.split", manifest, files))
+
+
 def test_one_plan_needs_no_table_of_plans(tmp_path: Path) -> None:
     content = example()
     manifest = content.manifest.model_copy(update={"plans": content.manifest.plans[:1]})
@@ -65,6 +77,6 @@ def test_one_plan_needs_no_table_of_plans(tmp_path: Path) -> None:
 def test_shared_files_are_verified_and_counted_once(package: Package) -> None:
     content: Content = example()
     size_bytes = sum(map(len, content.files.values()))
-    assert f"verified 4 files, {size_bytes:,} bytes" in shown(package, "--check")
+    assert f"verified 7 files, {size_bytes:,} bytes" in shown(package, "--check")
     printed = json.loads(shown(package, "--check", "--json"))
     assert printed == content.manifest.model_dump(mode="json") | {"verified_bytes": size_bytes}

@@ -21,12 +21,15 @@ BASE = json.loads(TEXT)
 
 #: Keys that may be absent, and objects whose keys are names of the model's.
 OPTIONAL = {"exits", "alternatives", "codec", "coding", "calibration", "weights", "bandwidth_from_bps"} | {
+    "features",
+    "training",
     "coded_bytes_per_sample",
     "max_rel_values",
     "measured_ms",
     "energy_mj",
     "accuracy",
     "accuracy_drop",
+    "against_version",
 }
 FREE = {"opset_domains", "outputs"}
 
@@ -119,7 +122,8 @@ def test_a_missing_key_is_named(path: Path_, tmp_path: Path) -> None:
     [
         ("format_version", 0),
         ("format_version", 1),
-        ("format_version", 3),
+        ("format_version", 2),
+        ("format_version", 4),
         ("model.name", ""),
         ("model.name", "-x"),
         ("model.name", "a/b"),
@@ -187,11 +191,22 @@ def test_a_missing_key_is_named(path: Path_, tmp_path: Path) -> None:
         ("plans.0.bandwidth_from_bps", -1),
         ("plans.0.alternatives.0.accuracy", 1.5),
         ("plans.0.alternatives.0.bytes", -1),
+        ("training.0.scope", "all"),
+        ("training.0.scores", "guesses"),
+        ("training.0.classes", 1),
+        ("training.0.inputs", []),
+        ("training.0.parameters", []),
+        ("training.0.steps", []),
+        ("training.0.steps.0.optimiser", "lion"),
+        ("training.0.steps.0.file", "../sgd.onnx"),
+        ("training.0.features.outputs", []),
         ("plans.0.verification.level", "hoped"),
         ("plans.0.verification.samples", 0),
         ("plans.0.verification.agreement", 1.5),
         ("plans.0.verification.accuracy", 1.5),
         ("plans.0.verification.accuracy_drop", 1.5),
+        ("plans.0.verification.level", "revised"),  # against what?
+        ("plans.0.verification.against_version", 1),  # only a revised one was
     ],
 )
 def test_a_value_out_of_range_is_named(path: str, value: Any, tmp_path: Path) -> None:
@@ -254,6 +269,29 @@ def tensor(name: str, *shape: int, dtype: str = "float32") -> dict[str, Any]:
         ("segments.0.outputs.1", tensor("sure", dtype="int64"), "exits[0].confidence: 'sure' is int64['batch']"),
         ("segments.0.outputs.0", tensor("early", 5, dtype="float16"), "exits[0].outputs: 'early' is float16"),
         ("segments.0.outputs.0", tensor("early", 6), "'early' is float32['batch', 6] but stands for 'y'"),
+        ("training", BASE["training"] * 2, "training: segment 'device' stands twice"),
+        ("training", BASE["training"] * 2, "training: file 'train/sgd.onnx' stands twice"),
+        (
+            "training.0.steps.0.file",
+            "segments/device.onnx",
+            "training: file 'segments/device.onnx' is a segment's",
+        ),
+        ("training.0.features.file", "segments/weights/w.bin", "file 'segments/weights/w.bin' is a segment's"),
+        ("training.0.segment", "attic", "training[0].segment: 'attic' is no device segment of the default plan"),
+        ("training.0.segment", "cloud", "training[0].segment: 'cloud' is no device segment of the default plan"),
+        ("plans.0.segments", ["cloud"], "training[0].segment: 'device' is no device segment of the default plan"),
+        ("training.0.output", "t", "training[0].output: 't' is no answer of an exit of segment 'device'"),
+        ("training.0.classes", 6, "segment 'device' makes no 'early' of float32[batch, 6]"),
+        ("exits", [], "training[0].output: 'early' is no answer of an exit of segment 'device'"),
+        ("training.0.inputs.0", tensor("inner", 7), ".inputs: features make no 'inner' of float32['batch', 7]"),
+        ("training.0.inputs", [tensor("inner", 4)] * 2, ".inputs: name 'inner' stands twice"),
+        ("training.0.features", None, ".inputs: segment 'device' takes no 'inner' of float32['batch', 4]"),
+        ("training.0.parameters.1.name", "w", "training[0].parameters: name 'w' stands twice"),
+        ("training.0.parameters.0.dtype", "int8", ".parameters: 'w' is int8[4, 5]; expected float32, no batch"),
+        ("training.0.parameters.0", tensor("w", 5), ".parameters: 'w' is float32['batch', 5]; expected float32"),
+        ("training.0.parameters.0.name", "v", ".steps: the state of sgd is not that of the parameters: state/mom"),
+        ("training.0.steps.1.state.1.shape", [6], ".steps: the state of adam is not that of the parameters"),
+        ("training.0.steps.1.optimiser", "sgd", "training[0].steps: optimiser 'sgd' stands twice"),
     ],
 )
 def test_pieces_that_contradict_one_another_are_refused(path: str, value: Any, text: str, tmp_path: Path) -> None:
@@ -263,14 +301,14 @@ def test_pieces_that_contradict_one_another_are_refused(path: str, value: Any, t
 
 
 @pytest.mark.parametrize(
-    ("version", "remedy"), [(1, "make the package anew with this version's"), (3, "read it with a newer SplitNet")]
+    ("version", "remedy"), [(2, "make the package anew with this version's"), (4, "read it with a newer SplitNet")]
 )
 def test_a_package_of_another_format_says_what_to_do(version: int, remedy: str, tmp_path: Path) -> None:
     # Such a manifest differs in more than its number, and none of that is worth a word.
     document = {key: value for key, value in BASE.items() if key != "plans"} | {"format_version": version}
     with pytest.raises(PackageError) as caught:
         read_manifest(written(tmp_path, json.dumps(document)))
-    assert f"the package is of format {version}, this version reads 2; {remedy}" in str(caught.value)
+    assert f"the package is of format {version}, this version reads 3; {remedy}" in str(caught.value)
     assert "plans" not in str(caught.value)
 
 

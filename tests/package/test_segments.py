@@ -39,6 +39,9 @@ def test_each_file_is_read_as_it_is(package: Package) -> None:
     models = [package.read_segment(segment) for segment in package.manifest.segments]
     beside = [package.path / "segments/cloud.onnx", package.path / "segments/cloud-2.onnx"]
     assert models == [files["segments/device.onnx"], *beside]
+    (training,) = package.manifest.training
+    for entry in training.files:
+        assert package.read_file(entry) == files[entry.file]
     assert package.check() == sum(map(len, files.values()))
 
 
@@ -69,6 +72,13 @@ def test_weights_that_a_link_leads_to_outside_are_refused(package: Package) -> N
     (package.path / WEIGHTS).symlink_to(outside)
     with pytest.raises(PackageError, match="a link that leaves the package"):
         package.read_segment(package.manifest.segments[1])
+
+
+def test_an_altered_step_is_refused(package: Package) -> None:
+    step = package.manifest.training[0].steps[0]
+    (package.path / step.file).write_bytes(b"!" * step.size_bytes)
+    with pytest.raises(PackageError, match=r"train/sgd\.onnx: SHA-256 is .* altered or damaged"):
+        package.read_file(step)
 
 
 @given(st.data())
