@@ -1,10 +1,11 @@
 """The configuration of each program: one frozen, validated object, read once from TOML and the command line."""
 
+import ipaddress
 import json
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -46,6 +47,14 @@ def format_address(address: tuple[str, int]) -> str:
     """Return `HOST:PORT`, with brackets around an IPv6 host."""
     host, port = address
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, a literal address or "localhost", is reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _address(value: Any) -> Any:  # noqa: ANN401  (pydantic hands over whatever the file holds)
@@ -100,11 +109,21 @@ class CloudConfig(TierConfig):
         listen: host and port; port 0 takes a free one.
         max_streams: streams open at a time.
         grace_s: how long what is in flight may take after SIGTERM, seconds.
+        repository: directory of the packages that a caller may have loaded; None is that of `package`.
+        allow_load: whether callers may load and unload versions; None allows it where only this machine is
+            listened to.
     """
 
     listen: Address
     grace_s: float = Field(10.0, ge=0, le=3600)
     max_streams: int = Field(64, ge=1, le=4096)
+    repository: Path | None = None
+    allow_load: bool | None = None
+
+    @property
+    def may_load(self) -> bool:
+        """Whether calls to load and unload are taken."""
+        return is_loopback(self.listen[0]) if self.allow_load is None else self.allow_load
 
 
 class EdgeConfig(CloudConfig):
@@ -119,6 +138,10 @@ class EdgeConfig(CloudConfig):
     window: int = Field(64, ge=1, le=4096)
 
 
+#: Which samples a full store keeps: the newest, or a uniform draw from all that came.
+StorePolicy = Literal["fifo", "reservoir"]
+
+
 class DeviceConfig(TierConfig):
     """The device program.
 
@@ -126,12 +149,20 @@ class DeviceConfig(TierConfig):
         upstream: the edge above it; None answers alone.
         window: requests in flight to the edge.
         in_flight: samples of a file under way at a time.
+        store: file in which samples are kept to learn from; None keeps none.
+        store_limit_bytes: largest size of that file, bytes.
+        store_policy: which samples stay when it is full.
+        recent: the last so many samples stay in memory, for labels of samples that the store does not hold.
     """
 
     upstream: Address | None = None
     deadline_ms: float = Field(1_000.0, gt=0, le=3_600_000)
     window: int = Field(64, ge=1, le=4096)
     in_flight: int = Field(8, ge=1, le=4096)
+    store: Path | None = None
+    store_limit_bytes: int = Field(256 * 2**20, ge=2**20, le=2**40)
+    store_policy: StorePolicy = "fifo"
+    recent: int = Field(64, ge=0, le=65536)
 
     @model_validator(mode="after")
     def _fits_the_window(self) -> Self:

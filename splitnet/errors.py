@@ -19,6 +19,18 @@ class NotFoundError(CallerError):
     """The named model, version, file or tensor does not exist here."""
 
 
+class RefusalError(CallerError):
+    """A step of a secure sum is refused: what came would endanger the sum or those who share in it.
+
+    Attributes:
+        reason: one of `splitnet.learn.secure.Reason`, for programs; the text is for people.
+    """
+
+    def __init__(self, message: str, *, reason: str = "refused") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 class PeerError(SplitNetError):
     """The other side of a link failed or is gone; the same call may work later."""
 
@@ -66,6 +78,7 @@ class Outcome:
 _OUTCOMES: dict[type[SplitNetError], Outcome] = {
     InvalidArgumentError: Outcome("INVALID_ARGUMENT", 2),
     NotFoundError: Outcome("NOT_FOUND", 2),
+    RefusalError: Outcome("FAILED_PRECONDITION", 2),
     CallerError: Outcome("INVALID_ARGUMENT", 2),
     ConfigError: Outcome("FAILED_PRECONDITION", 3),
     PackageError: Outcome("FAILED_PRECONDITION", 3),
@@ -93,6 +106,7 @@ _BY_STATUS: dict[str, type[SplitNetError]] = {
     "INVALID_ARGUMENT": InvalidArgumentError,
     "NOT_FOUND": NotFoundError,
     "FAILED_PRECONDITION": OperatorError,
+    "PERMISSION_DENIED": OperatorError,
     "UNAVAILABLE": UnavailableError,
     "DEADLINE_EXCEEDED": DeadlineExceededError,
     "RESOURCE_EXHAUSTED": OverloadedError,

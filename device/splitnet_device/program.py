@@ -17,6 +17,7 @@ from splitnet.package import Manifest
 from splitnet.runtime import Answer
 from splitnet.samples import Samples, read_samples
 from splitnet.tensors import Tensors
+from splitnet_device.hangup import following_versions
 from splitnet_device.report import Outcome, Report, summarise
 from splitnet_device.session import Session
 
@@ -113,7 +114,8 @@ def run(
     Args:
         config: the package, the tier above, deadline and how many samples are in flight.
         source: an `.npz` file; see `read_samples`.
-        output: where to write the answers: an `.npz` with the model's outputs, `exits` and `fallbacks`.
+        output: where to write the answers: an `.npz` with the model's outputs, `exits` and `fallbacks`, and `ids`
+            where samples are kept.
         limit: use the first so many samples.
         on_start: called with the number of samples before the first is sent.
         on_outcome: called at each sample's end, from another thread.
@@ -127,7 +129,8 @@ def run(
         session.wait_for_link(_CONNECT_S)
         on_start(samples.count)
         this_run = Run(session, samples, config.in_flight, on_outcome)
-        report = this_run.execute()
+        with following_versions(session, config.package):
+            report = this_run.execute()
     if output is not None:
         _write_answers(output, session.manifest, this_run.answers)
     return report
@@ -139,11 +142,13 @@ def _class_output(manifest: Manifest) -> str | None:
 
 
 def _write_answers(path: Path, manifest: Manifest, answers: list[Answer | None]) -> None:
-    """Write all answers; a sample without one gets zeros and an empty `exits` entry."""
+    """Write all answers; a sample without one gets zeros and an empty `exits` entry, and 0 for its id."""
     arrays: Tensors = {
         "exits": np.array([answer.exits[0] if answer else "" for answer in answers]),
         "fallbacks": np.array([answer.fallbacks[0] if answer else "" for answer in answers]),
     }
+    if any(answer.ids for answer in answers if answer):
+        arrays["ids"] = np.array([answer.ids[0] if answer and answer.ids else 0 for answer in answers], np.int64)
     for entry in manifest.model.outputs:
         empty = np.zeros([size if isinstance(size, int) else 1 for size in entry.shape], entry.dtype)
         arrays[entry.name] = np.concatenate(

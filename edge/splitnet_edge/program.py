@@ -3,9 +3,7 @@
 from contextlib import closing
 
 from splitnet.config import EdgeConfig
-from splitnet.link import StreamClient
-from splitnet.package import open_package
-from splitnet.tier import OnListening, ServingTier, Upstream, run_until_signalled
+from splitnet.tier import OnListening, ServingTier, Uplink, run_until_signalled
 
 
 def run(config: EdgeConfig, on_listening: OnListening) -> None:
@@ -19,11 +17,5 @@ def run(config: EdgeConfig, on_listening: OnListening) -> None:
     Raises:
         SplitNetError: the package cannot be served, or the address not bound.
     """
-    package = open_package(config.package)
-    if config.upstream is None or package.manifest.plan.wire_from("edge") is None:
-        run_until_signalled(ServingTier(package, "edge", config, forward=None), on_listening)
-        return
-    link = StreamClient(config.upstream, max_message_bytes=config.max_message_bytes, window=config.window)
-    with closing(link):
-        upstream = Upstream(link, package.manifest, "edge", emulated_speed=config.emulated_speed)
-        run_until_signalled(ServingTier(package, "edge", config, forward=upstream), on_listening)
+    with closing(Uplink("edge", config)) as uplink:
+        run_until_signalled(ServingTier("edge", config, uplink), on_listening)

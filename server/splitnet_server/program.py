@@ -1,7 +1,6 @@
 """The cloud program: the last tier, which answers whatever reaches it."""
 
 from splitnet.config import CloudConfig
-from splitnet.package import open_package
 from splitnet.tier import OnListening, ServingTier, run_until_signalled
 
 
@@ -15,5 +14,4 @@ def run(config: CloudConfig, on_listening: OnListening) -> None:
     Raises:
         SplitNetError: the package cannot be served, or the address not bound.
     """
-    tier = ServingTier(open_package(config.package), "cloud", config, forward=None)
-    run_until_signalled(tier, on_listening)
+    run_until_signalled(ServingTier("cloud", config), on_listening)

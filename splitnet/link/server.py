@@ -10,7 +10,7 @@ from grpc_reflection.v1alpha import reflection
 
 from splitnet.config import format_address
 from splitnet.errors import ConfigError
-from splitnet.link.dataplane import DataPlane
+from splitnet.link.dataplane import DataPlane, ModelRepository
 from splitnet.link.options import server_options
 from splitnet.link.service import Service
 from splitnet.protocol import SERVICE_NAME, descriptor_pool
@@ -25,11 +25,12 @@ _LAST_BYTES_S = 0.5
 
 
 class TierServer:
-    """Serves a DataPlane on one address."""
+    """Serves a DataPlane, and its repository, on one address."""
 
     def __init__(
         self,
         dataplane: DataPlane,
+        repository: ModelRepository,
         *,
         listen: tuple[str, int],
         max_message_bytes: int,
@@ -44,6 +45,7 @@ class TierServer:
         """
         self._service = Service(
             dataplane,
+            repository,
             default_deadline_ms=default_deadline_ms,
             max_streams=max_streams,
             max_calls=_SPARE_THREADS // 2,

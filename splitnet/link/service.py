@@ -13,12 +13,13 @@ from splitnet.deadline import Deadline
 from splitnet.errors import (
     CallerError,
     DeadlineExceededError,
+    OperatorError,
     OverloadedError,
     PeerError,
     UnavailableError,
     outcome_of,
 )
-from splitnet.link.dataplane import DataPlane
+from splitnet.link.dataplane import DataPlane, ModelRepository
 from splitnet.link.exchange import StreamExchange
 from splitnet.link.status import public_text
 from splitnet.protocol import (
@@ -26,12 +27,17 @@ from splitnet.protocol import (
     MODEL_METADATA,
     MODEL_READY,
     MODEL_STREAM_INFER,
+    REPOSITORY_INDEX,
+    REPOSITORY_MODEL_LOAD,
+    REPOSITORY_MODEL_UNLOAD,
     SERVER_LIVE,
     SERVER_METADATA,
     SERVER_READY,
     SERVICE_NAME,
+    Empty,
     InferRequest,
     Method,
+    ModelChange,
 )
 
 logger = logging.getLogger(__name__)
@@ -41,6 +47,9 @@ Response = TypeVar("Response")
 
 #: Request parameter: how long the caller will wait, milliseconds.
 DEADLINE_PARAMETER = "splitnet_deadline_ms"
+
+# A caller of RepositoryModelLoad who states no deadline waits so long; the load itself goes on.
+_LONGEST_LOAD_S = 600.0
 
 
 def deadline_of(request: InferRequest, default_ms: float, call_s: float | None = None) -> Deadline:
@@ -61,11 +70,12 @@ def deadline_of(request: InferRequest, default_ms: float, call_s: float | None =
 
 
 class Service:
-    """The handlers of GRPCInferenceService for one DataPlane."""
+    """The handlers of GRPCInferenceService for one DataPlane and its repository."""
 
     def __init__(
         self,
         dataplane: DataPlane,
+        repository: ModelRepository,
         *,
         default_deadline_ms: float,
         max_streams: int,
@@ -77,6 +87,7 @@ class Service:
 
         Args:
             dataplane: the program behind them.
+            repository: of its models.
             default_deadline_ms: the limit of a request that states none, milliseconds.
             max_streams: streams that may be open at once; each holds a thread.
             max_calls: ModelInfer calls that may be unanswered at once; each holds a thread.
@@ -84,6 +95,7 @@ class Service:
             max_message_bytes: largest answer on a stream.
         """
         self._dataplane = dataplane
+        self._repository = repository
         self._default_ms = default_deadline_ms
         self._max_streams = max_streams
         self._max_calls = max_calls
@@ -105,9 +117,17 @@ class Service:
             (SERVER_METADATA, lambda _request, _context: plane.server_metadata()),
             (MODEL_METADATA, lambda request, _context: plane.model_metadata(request.name, request.version)),
             (MODEL_INFER, self._infer),
+            (REPOSITORY_INDEX, lambda request, _context: self._repository.index(request)),
         ]
+        changes: list[tuple[Method[ModelChange, Empty], Callable[[Any, grpc.ServicerContext], Empty]]] = [
+            (REPOSITORY_MODEL_LOAD, self._load),
+            (REPOSITORY_MODEL_UNLOAD, self._unload),
+        ]
+        served = {method.name: _unary(method, call) for method, call in unary}
+        for method, call in changes:
+            served[method.name] = _unary(method, call) if self._repository.may_change else _forbidden
         methods: dict[str, Any] = {
-            method.name: grpc.unary_unary_rpc_method_handler(_unary(method, call)) for method, call in unary
+            name: grpc.unary_unary_rpc_method_handler(call) for name, call in served.items()
         }
         methods[MODEL_STREAM_INFER.name] = grpc.stream_stream_rpc_method_handler(self._stream)
         return grpc.method_handlers_generic_handler(SERVICE_NAME, methods)
@@ -144,6 +164,14 @@ class Service:
         finally:
             self._calls.release()
 
+    def _load(self, change: ModelChange, context: grpc.ServicerContext) -> Empty:
+        _answer(self._repository.load(change), _patience(context.time_remaining()), context)
+        return Empty()
+
+    def _unload(self, change: ModelChange, _context: grpc.ServicerContext) -> Empty:
+        self._repository.unload(change)
+        return Empty()
+
     def _stream(self, messages: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401  (gRPC's iterators)
         if self._draining.is_set():
             context.abort(grpc.StatusCode.UNAVAILABLE, "shutting down")
@@ -168,6 +196,18 @@ class Service:
         return self._dataplane.infer(request, deadline_of(request, self._default_ms))
 
 
+def _patience(call_s: float | None) -> Deadline:
+    """How long the call of a load waits, where gRPC says that `call_s` seconds are left of it, or nothing."""
+    return Deadline.after_ms(min(call_s if call_s is not None else _LONGEST_LOAD_S, _LONGEST_LOAD_S) * 1e3)
+
+
+def _forbidden(_message: bytes, context: grpc.ServicerContext) -> bytes:
+    context.abort(
+        grpc.StatusCode.PERMISSION_DENIED,
+        "this tier takes no calls to load or unload; set allow_load = true in its configuration",
+    )
+
+
 def _answer(future: "Future[Response]", deadline: Deadline, context: grpc.ServicerContext) -> Response:
     """Wait for `future` as long as anybody asks: a call that was cut must not hold its thread."""
     ended = threading.Event()
@@ -190,7 +230,9 @@ def _unary(
         try:
             return method.encode_response(call(method.decode_request(message), context))
         except Exception as err:
-            if not isinstance(err, CallerError | PeerError):
+            if isinstance(err, OperatorError):
+                logger.error("%s failed: %s", method.name, err)  # noqa: TRY400  # a wrong file, not a wrong program
+            elif not isinstance(err, CallerError | PeerError):
                 logger.exception("%s failed", method.name)
             context.abort(grpc.StatusCode[outcome_of(err).status], public_text(err))
 

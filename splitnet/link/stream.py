@@ -22,13 +22,16 @@ from splitnet.errors import (
     UnavailableError,
     error_from_status,
 )
+from splitnet.link.calls import call_once
 from splitnet.link.options import channel_options
 from splitnet.link.status import STATUS_PARAMETER
 from splitnet.link.timer import Alarm, DeadlineTimer
 from splitnet.protocol import (
+    MODEL_READY,
     MODEL_STREAM_INFER,
     InferRequest,
     InferResponse,
+    ModelName,
     StreamResponse,
     decode_stream_response,
     encode_request,
@@ -123,6 +126,18 @@ class StreamClient:
                 self._sweep()
             self._outbox.put(pending)
         return future
+
+    def model_ready(self, model: ModelName, *, timeout_s: float) -> bool:
+        """Ask the tier above, beside the stream, whether it answers for `model` now.
+
+        Raises:
+            UnavailableError: the link is down or closed.
+            DeadlineExceededError: no answer came within `timeout_s` seconds.
+            PeerProtocolError: the answer cannot be read, or is an error.
+        """
+        if self._closed.is_set() or self._down is not None:
+            raise UnavailableError(f"the tier above {self._down or _CLOSED}")
+        return call_once(self._channel, MODEL_READY, model, timeout_s=timeout_s, wait=True)
 
     def wait_until_known(self, timeout_s: float) -> bool:
         """Wait for the end of the first attempt to connect, at most `timeout_s`; return whether the link is up."""

@@ -106,3 +106,43 @@ class ServerMetadata:
     name: str
     version: str
     extensions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRequest:
+    """Which models are there; `ready` leaves out those that do not answer now, `repository` empty asks for all."""
+
+    repository: str = ""
+    ready: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """One version of a model in a repository.
+
+    Attributes:
+        name: the model.
+        version: of it.
+        state: READY, UNAVAILABLE or LOADING for ours; foreign servers know more.
+        reason: why it is in that state; empty where there is nothing to say.
+    """
+
+    name: str
+    version: str
+    state: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChange:
+    """A request to load a model, or to unload it.
+
+    Attributes:
+        model: its name.
+        repository: empty for whichever holds it.
+        parameters: bool, int, str or bytes by name; an int lies in [-2**63, 2**63).
+    """
+
+    model: str
+    repository: str = ""
+    parameters: Mapping[str, bool | int | str | bytes] = field(default_factory=dict)

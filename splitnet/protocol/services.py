@@ -4,11 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from splitnet.protocol import framing, metadata
+from splitnet.protocol import framing, metadata, repository
 from splitnet.protocol.messages import (
     Empty,
+    IndexEntry,
+    IndexRequest,
     InferRequest,
     InferResponse,
+    ModelChange,
     ModelMetadata,
     ModelName,
     ServerMetadata,
@@ -90,6 +93,27 @@ MODEL_STREAM_INFER: Method[InferRequest, StreamResponse] = Method(
     framing.decode_stream_response,
     streaming=True,
 )
+REPOSITORY_INDEX: Method[IndexRequest, tuple[IndexEntry, ...]] = Method(
+    "RepositoryIndex",
+    repository.encode_index_request,
+    repository.decode_index_request,
+    repository.encode_index,
+    repository.decode_index,
+)
+REPOSITORY_MODEL_LOAD: Method[ModelChange, Empty] = Method(
+    "RepositoryModelLoad",
+    repository.encode_model_change,
+    repository.decode_model_change,
+    repository.encode_done,
+    repository.decode_done,
+)
+REPOSITORY_MODEL_UNLOAD: Method[ModelChange, Empty] = Method(
+    "RepositoryModelUnload",
+    repository.encode_model_change,
+    repository.decode_model_change,
+    repository.encode_done,
+    repository.decode_done,
+)
 
 METHODS: tuple[Method[Any, Any], ...] = (
     SERVER_LIVE,
@@ -99,4 +123,7 @@ METHODS: tuple[Method[Any, Any], ...] = (
     MODEL_METADATA,
     MODEL_INFER,
     MODEL_STREAM_INFER,
+    REPOSITORY_INDEX,
+    REPOSITORY_MODEL_LOAD,
+    REPOSITORY_MODEL_UNLOAD,
 )

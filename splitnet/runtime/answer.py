@@ -20,12 +20,16 @@ class Answer:
         exits: the tier that answered, one entry a sample.
         fallbacks: one entry a sample: why a shallower exit than the rule asks for answered, or "".
         timings_ms: compute time at each tier, milliseconds, for the request as a whole.
+        version: of the package, the same at every tier that took part; 0 where nobody said.
+        ids: one entry a sample, by which the device that asked remembers it; none where it keeps no samples.
     """
 
     outputs: Tensors
     exits: tuple[str, ...]
     fallbacks: tuple[str, ...]
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+    version: int = 0
+    ids: tuple[int, ...] = ()
 
     @property
     def fallback(self) -> bool:
@@ -40,10 +44,12 @@ class AnswerBuilder:
     Attributes:
         samples: how many samples the request has.
         batch_axes: the batch axis of each output (None where it has none).
+        version: of the package whose segments answer.
     """
 
     samples: int
     batch_axes: Mapping[str, int | None]
+    version: int = 0
     timings_ms: dict[str, float] = field(default_factory=dict)
     _parts: list[tuple[Indices, Tensors]] = field(default_factory=list)
     _exits: list[str] = field(init=False)
@@ -65,7 +71,7 @@ class AnswerBuilder:
         assert all(self._exits), "a sample was never answered"
         names = self._parts[0][1].keys()
         outputs = {name: self._merged(name) for name in names}
-        return Answer(outputs, tuple(self._exits), tuple(self._fallbacks), self.timings_ms)
+        return Answer(outputs, tuple(self._exits), tuple(self._fallbacks), self.timings_ms, self.version)
 
     def _merged(self, name: str) -> Array:
         first = self._parts[0][1][name]

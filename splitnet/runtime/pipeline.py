@@ -58,6 +58,7 @@ class Pipeline:
         forward: Forward | None = None,
         answer_late: bool = False,
         max_batch: int = 1024,
+        version: int = 0,
     ) -> None:
         """Build a pipeline.
 
@@ -69,6 +70,7 @@ class Pipeline:
             answer_late: compute and answer from this tier's own exit even after the deadline (the
                 device does: nobody else can), instead of dropping the request.
             max_batch: most samples in one request.
+            version: of the package that the stages are from; its answers say so.
         """
         self.stages = tuple(stages)
         self.incoming: tuple[TensorSpec, ...] = self.stages[0].incoming
@@ -77,6 +79,7 @@ class Pipeline:
         self._forward = forward
         self._answer_late = answer_late
         self._max_batch = max_batch
+        self._version = version
         self._complaint = ""
 
     def submit(self, tensors: Tensors, deadline: Deadline, *, load: Load | None = None) -> "Future[Answer]":
@@ -98,7 +101,7 @@ class Pipeline:
         future: Future[Answer] = Future()
         future.set_running_or_notify_cancel()
         axes: Mapping[str, int | None] = {name: spec.batch_axis for name, spec in self._specs.items()}
-        builder = AnswerBuilder(samples, axes)
+        builder = AnswerBuilder(samples, axes, self._version)
         request = _Request(deadline, builder, future, np.arange(samples), tensors, {}, load)
         self._executor.submit(self._run, request)
         return future

@@ -2,14 +2,12 @@
 
 import logging
 import threading
-from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
 
 import splitnet
 from splitnet.deadline import Deadline
 from splitnet.errors import InvalidArgumentError, NotFoundError, SplitNetError
-from splitnet.package import Manifest
+from splitnet.link import PLAN_PARAMETER
 from splitnet.protocol import (
     InferRequest,
     InferResponse,
@@ -19,41 +17,26 @@ from splitnet.protocol import (
     to_datatype,
 )
 from splitnet.protocol.quoting import quote
-from splitnet.runtime import Answer, Pipeline
+from splitnet.runtime import Answer
 from splitnet.tensors import BATCH, TensorSpec
 from splitnet.tier.coding import CODING, unpack
-from splitnet.tier.parameters import PLAN, answer_parameters
+from splitnet.tier.parameters import answer_parameters
+from splitnet.tier.versions import ServedModel, ServedVersion, Versions
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class ServedModel:
-    """A model as clients see it.
-
-    Attributes:
-        pipeline: what runs it; its first stage says what the model takes.
-        outputs: what it answers.
-    """
-
-    pipeline: Pipeline
-    outputs: tuple[TensorSpec, ...]
-
-
 class TierDataPlane:
-    """The models of one package at one tier; satisfies `splitnet.link.DataPlane`."""
+    """The models of the versions that a tier offers; satisfies `splitnet.link.DataPlane`."""
 
-    def __init__(self, manifest: Manifest, models: Mapping[str, ServedModel], *, max_decoded_bytes: int) -> None:
-        """Serve `models`, by name, as the one version that the package is.
+    def __init__(self, versions: Versions, *, max_decoded_bytes: int) -> None:
+        """Serve `versions`, whichever they are when a request comes.
 
         Args:
-            manifest: the package's.
-            models: by the names that clients ask for.
+            versions: what is offered.
             max_decoded_bytes: of a request's coded tensors together, decoded.
         """
-        self._models = dict(models)
-        self._version = str(manifest.model.version)
-        self._plan = manifest.plan.id
+        self._versions = versions
         self._max_decoded_bytes = max_decoded_bytes
         self._draining = threading.Event()
 
@@ -67,11 +50,15 @@ class TierDataPlane:
 
     def server_metadata(self) -> ServerMetadata:
         """Name, version and extensions of this server."""
-        return ServerMetadata("splitnet", splitnet.__version__, ("model_stream_infer", CODING))
+        return ServerMetadata("splitnet", splitnet.__version__, ("model_stream_infer", "model_repository", CODING))
 
     def model_ready(self, name: str, version: str) -> bool:
         """Whether that version of the model answers now."""
-        return self.ready() and name in self._models and version in ("", self._version)
+        try:
+            self._versions.find(name, version)
+        except NotFoundError:
+            return False
+        return self.ready()
 
     def model_metadata(self, name: str, version: str) -> ModelMetadata:
         """Inputs and outputs of a model.
@@ -79,10 +66,10 @@ class TierDataPlane:
         Raises:
             NotFoundError: no such model or version.
         """
-        model = self._find(name, version)
+        model = self._versions.find(name, version).models[name]
         return ModelMetadata(
             name,
-            (self._version,),
+            tuple(each.name for each in reversed(self._versions.offered) if name in each.models),
             "onnxruntime_onnx",
             tuple(_metadata(spec) for spec in model.pipeline.incoming),
             tuple(_metadata(spec) for spec in model.outputs),
@@ -96,53 +83,50 @@ class TierDataPlane:
             InvalidArgumentError: tensors or requested outputs are not the model's.
             OverloadedError: too many requests are held.
         """
-        model = self._find(request.model_name, request.model_version)
-        plan = request.parameters.get(PLAN)
-        if plan is not None and plan != self._plan:
-            raise NotFoundError(
-                f"model {quote(request.model_name)} runs plan {self._plan!r} here, not {quote(str(plan))}; "
-                "deploy the same package on every tier"
-            )
+        version = self._versions.find(request.model_name, request.model_version)
+        _check_plan(request, version)
+        model = version.models[request.model_name]
         wanted = _requested(request, model)
         response: Future[InferResponse] = Future()
         response.set_running_or_notify_cancel()
         tensors, load = unpack(request, self._max_decoded_bytes)
         answered = model.pipeline.submit(tensors, deadline, load=load)
-        answered.add_done_callback(lambda done: self._settle(request, wanted, done, response))
+        answered.add_done_callback(lambda done: _settle(request, version, wanted, done, response))
         return response
 
-    def _settle(
-        self,
-        request: InferRequest,
-        wanted: tuple[str, ...],
-        answered: "Future[Answer]",
-        response: "Future[InferResponse]",
-    ) -> None:
-        try:
-            message = self._response(request, wanted, answered.result())
-        except SplitNetError as err:
-            response.set_exception(err)
-        except Exception as err:  # in a callback nobody else would ever end the request
-            logger.exception("an answer could not be given")
-            response.set_exception(err)
-        else:
-            response.set_result(message)
 
-    def _response(self, request: InferRequest, wanted: tuple[str, ...], answer: Answer) -> InferResponse:
-        return InferResponse(
-            request.model_name,
-            {name: answer.outputs[name] for name in wanted},
-            self._version,
-            request.id,
-            answer_parameters(self._plan, answer),
+def _check_plan(request: InferRequest, version: ServedVersion) -> None:
+    plan, runs = request.parameters.get(PLAN_PARAMETER), version.manifest.plan.id
+    if plan is not None and plan != runs:
+        raise NotFoundError(
+            f"model {quote(request.model_name)} runs plan {runs!r} here, not {quote(str(plan))}; "
+            "deploy the same package on every tier"
         )
 
-    def _find(self, name: str, version: str) -> ServedModel:
-        if name not in self._models:
-            raise NotFoundError(f"model {quote(name)} is not served here; there are {sorted(self._models)}")
-        if version not in ("", self._version):
-            raise NotFoundError(f"model {name!r} has no version {quote(version)} here; there is {self._version!r}")
-        return self._models[name]
+
+def _settle(
+    request: InferRequest,
+    version: ServedVersion,
+    wanted: tuple[str, ...],
+    answered: "Future[Answer]",
+    response: "Future[InferResponse]",
+) -> None:
+    try:
+        answer = answered.result()
+        message = InferResponse(
+            request.model_name,
+            {name: answer.outputs[name] for name in wanted},
+            version.name,
+            request.id,
+            answer_parameters(version.manifest.plan.id, answer),
+        )
+    except SplitNetError as err:
+        response.set_exception(err)
+    except Exception as err:  # in a callback nobody else would ever end the request
+        logger.exception("an answer could not be given")
+        response.set_exception(err)
+    else:
+        response.set_result(message)
 
 
 def _requested(request: InferRequest, model: ServedModel) -> tuple[str, ...]:

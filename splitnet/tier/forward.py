@@ -4,10 +4,10 @@ import logging
 from concurrent.futures import Future
 
 from splitnet.deadline import Deadline
-from splitnet.errors import InvalidArgumentError, PeerProtocolError, SplitNetError
+from splitnet.errors import InvalidArgumentError, PeerProtocolError, SplitNetError, UnavailableError
 from splitnet.link import StreamClient
 from splitnet.package import Manifest
-from splitnet.protocol import InferRequest, InferResponse
+from splitnet.protocol import InferRequest, InferResponse, ModelName
 from splitnet.runtime import Answer, slowed
 from splitnet.tensors import Tensors, TensorSpec, batch_size
 from splitnet.tier.coding import code
@@ -41,6 +41,7 @@ class Upstream:
         self._link = link
         self._target: Tier = wire.to_tier
         self._model = f"{manifest.model.name}.{wire.to_tier}"
+        self._number = manifest.model.version
         self._version = str(manifest.model.version)
         self._plan = manifest.plan.id
         self._wire = wire
@@ -66,6 +67,19 @@ class Upstream:
         response = self._link.infer(request, deadline.earlier_by(min(0.005, reserve_s)))
         response.add_done_callback(lambda done: self._settle(done, samples, future))
         return future
+
+    def check_offered(self, timeout_s: float) -> None:
+        """Ask the tier above whether it answers for this version now.
+
+        Raises:
+            UnavailableError: it does not, or cannot be reached.
+            DeadlineExceededError: it said nothing within `timeout_s` seconds.
+        """
+        if not self._link.model_ready(ModelName(self._model, self._version), timeout_s=timeout_s):
+            raise UnavailableError(
+                f"the {self._target} does not offer version {self._version} of {self._model!r}: "
+                "load it there first"
+            )
 
     def _settle(self, response: "Future[InferResponse]", samples: int, future: "Future[Answer]") -> None:
         try:
@@ -94,6 +108,7 @@ class Upstream:
             exits_of(response.parameters, samples, self._target),
             fallbacks_of(response.parameters, samples),
             timings_of(response.parameters, TIERS),
+            self._number,
         )
 
 

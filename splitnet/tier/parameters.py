@@ -4,14 +4,12 @@ from collections.abc import Collection, Mapping
 
 from splitnet.deadline import Deadline
 from splitnet.errors import PeerProtocolError
-from splitnet.link import DEADLINE_PARAMETER, STATUS_NAMES
+from splitnet.link import DEADLINE_PARAMETER, PLAN_PARAMETER, STATUS_NAMES
 from splitnet.protocol import Parameter
 from splitnet.protocol.quoting import quote
 from splitnet.runtime import Answer
 from splitnet.tiers import TIERS, Tier
 
-#: Request and response: the plan whose wires these are, so that two deployments are never mixed.
-PLAN = "splitnet_plan"
 #: Response: the tier that answered; for a batch one name a sample, comma-separated, unless all agree.
 EXIT = "splitnet_exit"
 #: Response: why a shallower exit answered, a gRPC status name; as `EXIT` for a batch; absent without fallback.
@@ -22,12 +20,12 @@ _TIMING_PREFIX, _TIMING_SUFFIX = "splitnet_", "_ms"
 
 def request_parameters(plan: str, deadline: Deadline) -> dict[str, Parameter]:
     """Return the parameters of a request to the tier above; the deadline is what is left, whole milliseconds."""
-    return {PLAN: plan, DEADLINE_PARAMETER: max(1, int(deadline.remaining_ms()))}
+    return {PLAN_PARAMETER: plan, DEADLINE_PARAMETER: max(1, int(deadline.remaining_ms()))}
 
 
 def answer_parameters(plan: str, answer: Answer) -> dict[str, Parameter]:
     """Return the parameters of the response that carries `answer`."""
-    parameters: dict[str, Parameter] = {PLAN: plan, EXIT: _joined(answer.exits)}
+    parameters: dict[str, Parameter] = {PLAN_PARAMETER: plan, EXIT: _joined(answer.exits)}
     if answer.fallback:
         parameters[FALLBACK] = _joined(answer.fallbacks)
     for tier, milliseconds in answer.timings_ms.items():

@@ -8,12 +8,14 @@ from types import FrameType
 
 from splitnet.config import CloudConfig, format_address
 from splitnet.link import TierServer
-from splitnet.package import Package
-from splitnet.runtime import BoundedExecutor, Forward, Pipeline, Stage
-from splitnet.tensors import TensorSpec
-from splitnet.tier.dataplane import ServedModel, TierDataPlane
-from splitnet.tier.forward import answers_from
-from splitnet.tier.stages import SegmentLoader, own_stage, stages_up_to, warm_up
+from splitnet.package import open_package
+from splitnet.runtime import BoundedExecutor
+from splitnet.tier.build import VersionBuilder
+from splitnet.tier.dataplane import TierDataPlane
+from splitnet.tier.folder import PackageFolder
+from splitnet.tier.loading import Loader
+from splitnet.tier.uplink import Uplink
+from splitnet.tier.versions import Versions
 from splitnet.tiers import Tier
 
 logger = logging.getLogger(__name__)
@@ -25,31 +27,34 @@ OnListening = Callable[[str], None]
 
 
 class ServingTier:
-    """The edge or the cloud: its models behind a server, over one executor."""
+    """The edge or the cloud: the versions that it has loaded behind a server, over one executor."""
 
-    def __init__(self, package: Package, tier: Tier, config: CloudConfig, forward: Forward | None) -> None:
-        """Load and warm the segments and bind the address.
+    def __init__(self, tier: Tier, config: CloudConfig, uplink: Uplink | None = None) -> None:
+        """Load and warm the package's segments and bind the address.
 
         Args:
-            package: the opened package.
             tier: "edge" or "cloud".
-            config: limits and the address.
-            forward: the way to the tier above, None where there is none.
+            config: the package, limits and the address.
+            uplink: the way to the tier above, None where there is none.
 
         Raises:
+            NotFoundError: there is no package.
             PackageError: a segment is missing or altered.
             ModelError: onnxruntime refuses a segment.
             ConfigError: the address cannot be bound, or what a wire's coding needs is not installed.
         """
         self._tier = tier
-        self._name = package.manifest.model.name
         self._config = config
         self._executor = BoundedExecutor(workers=config.workers, limit=config.queue_limit, name=tier)
-        self._dataplane = TierDataPlane(
-            package.manifest, self._models(package, forward), max_decoded_bytes=config.max_message_bytes
-        )
+        package = open_package(config.package)
+        self._name = package.manifest.model.name
+        builder = VersionBuilder(tier, config, self._executor, uplink)
+        versions = Versions(builder.first(package))
+        self._dataplane = TierDataPlane(versions, max_decoded_bytes=config.max_message_bytes)
+        folder = PackageFolder(config.repository or config.package.parent, self._name)
         self._server = TierServer(
             self._dataplane,
+            Loader(folder, versions, builder.successor, may_change=config.may_load),
             listen=config.listen,
             max_message_bytes=config.max_message_bytes,
             default_deadline_ms=config.deadline_ms,
@@ -76,26 +81,6 @@ class ServingTier:
         self._dataplane.drain()
         self._server.stop(self._config.grace_s)
         self._executor.close(drop=True, timeout_s=_LAST_SEGMENT_S)
-
-    def _models(self, package: Package, forward: Forward | None) -> dict[str, ServedModel]:
-        manifest = package.manifest
-        load = SegmentLoader(package, emulated_speed=self._config.emulated_speed)
-        everything = tuple(entry.to_spec() for entry in manifest.model.outputs)
-        whole = stages_up_to(package, self._tier, load)
-        models = {self._name: self._model(whole, everything, forward)}
-        if manifest.plan.wire_into(self._tier) is not None:
-            own = (own_stage(package, self._tier, load),)
-            answers = answers_from(manifest, self._tier)
-            models[f"{self._name}.{self._tier}"] = self._model(own, answers, forward)
-        for model in models.values():
-            warm_up(model.pipeline.stages)
-        return models
-
-    def _model(
-        self, stages: tuple[Stage, ...], outputs: tuple[TensorSpec, ...], forward: Forward | None
-    ) -> ServedModel:
-        pipeline = Pipeline(stages, outputs, self._executor, forward=forward, max_batch=self._config.max_batch)
-        return ServedModel(pipeline, outputs)
 
 
 def run_until_signalled(tier: ServingTier, on_listening: OnListening) -> None:

@@ -17,8 +17,11 @@ from splitnet.protocol import (
     MODEL_INFER,
     MODEL_STREAM_INFER,
     SERVICE_NAME,
+    IndexEntry,
+    IndexRequest,
     InferRequest,
     InferResponse,
+    ModelChange,
     ModelMetadata,
     ServerMetadata,
     StreamResponse,
@@ -33,9 +36,13 @@ Held = tuple[InferRequest, Deadline, "Future[InferResponse]"]
 
 
 class Plane:
-    """A data plane that hands every request to the test, or to `answer`."""
+    """A data plane that hands every request to the test, or to `answer`, and a repository that does the same."""
 
-    def __init__(self, answer: Callable[[InferRequest], InferResponse] | None = None) -> None:
+    def __init__(
+        self, answer: Callable[[InferRequest], InferResponse] | None = None, *, may_change: bool = True
+    ) -> None:
+        self.may_change = may_change
+        self.changes: queue.SimpleQueue[tuple[ModelChange, Future[None]]] = queue.SimpleQueue()
         self.held: queue.SimpleQueue[Held] = queue.SimpleQueue()
         self._answer = answer
 
@@ -58,6 +65,17 @@ class Plane:
         else:
             future.set_result(self._answer(request))
         return future
+
+    def index(self, request: IndexRequest) -> tuple[IndexEntry, ...]:
+        return (IndexEntry("m", "1", "READY", repr(request)),)
+
+    def load(self, change: ModelChange) -> "Future[None]":
+        future: Future[None] = Future()
+        self.changes.put((change, future))
+        return future
+
+    def unload(self, change: ModelChange) -> None:
+        raise NotFoundError(f"nothing to unload of {change.model!r}")
 
     def next(self) -> Held:
         """Return the next request that came, its deadline, and the future that answers it."""
@@ -93,7 +111,7 @@ def started(plane: Plane, *, listen: Address = ("127.0.0.1", 0), **limits: Any) 
         "max_streams": 4,
         "max_in_flight": 64,
     }
-    server = TierServer(plane, listen=listen, **(defaults | limits))
+    server = TierServer(plane, plane, listen=listen, **(defaults | limits))
     server.start()
     return server
 

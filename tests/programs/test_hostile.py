@@ -29,7 +29,7 @@ from splitnet.protocol import (
 )
 from splitnet.protocol import open_inference_pb2 as pb
 from splitnet.runtime import BoundedExecutor, Pipeline
-from splitnet.tier.dataplane import ServedModel, TierDataPlane
+from splitnet.tier import ServedModel, ServedVersion, TierDataPlane, Versions
 from splitnet.tier.forward import Upstream
 from splitnet_device import Session
 from tests.link.peers import Conversation, call, called, dialled, foreign, told, unary
@@ -333,7 +333,9 @@ def test_a_fault_on_the_way_back_ends_the_request(packages: Packages) -> None:
 def test_an_answer_that_lacks_an_output_ends_the_request(packages: Packages) -> None:
     executor = BoundedExecutor(workers=1, limit=1, name="test")
     pipeline = Pipeline([stage("cloud")], [Y], executor)
-    plane = TierDataPlane(packages.manifest, {"m": ServedModel(pipeline, (Y, A))}, max_decoded_bytes=2**20)
+    plane = TierDataPlane(
+        Versions(ServedVersion(packages.manifest, {"m": ServedModel(pipeline, (Y, A))})), max_decoded_bytes=2**20
+    )
     request = InferRequest("m", {"u": np.zeros((1, 4), np.float32)})
     assert isinstance(plane.infer(request, Deadline.after_ms(1e4)).exception(TIMEOUT_S), KeyError)
     executor.close()

@@ -55,7 +55,7 @@ def test_it_lives_and_is_ready(channel: grpc.Channel) -> None:
     assert answer_of(channel, SERVER_LIVE, Empty()) is True
     assert answer_of(channel, SERVER_READY, Empty()) is True
     assert answer_of(channel, SERVER_METADATA, Empty()) == ServerMetadata(
-        "splitnet", splitnet.__version__, ("model_stream_infer", "splitnet_coding")
+        "splitnet", splitnet.__version__, ("model_stream_infer", "model_repository", "splitnet_coding")
     )
 
 

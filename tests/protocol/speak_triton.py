@@ -22,13 +22,19 @@ from splitnet.protocol import (
     MODEL_METADATA,
     MODEL_READY,
     MODEL_STREAM_INFER,
+    REPOSITORY_INDEX,
+    REPOSITORY_MODEL_LOAD,
+    REPOSITORY_MODEL_UNLOAD,
     SERVER_LIVE,
     SERVER_METADATA,
     SERVER_READY,
     SERVICE_NAME,
+    Empty,
+    IndexEntry,
     InferRequest,
     InferResponse,
     Method,
+    ModelChange,
     ModelMetadata,
     ServerMetadata,
     StreamResponse,
@@ -47,6 +53,15 @@ def double(request: InferRequest) -> InferResponse:
     )
 
 
+#: What the client asked to have loaded and unloaded.
+CHANGES: list[ModelChange] = []
+
+
+def change(asked: ModelChange) -> Empty:
+    CHANGES.append(asked)
+    return Empty()
+
+
 ANSWERS: dict[Method[Any, Any], Callable[[Any], Any]] = {
     SERVER_LIVE: lambda _: True,
     SERVER_READY: lambda _: True,
@@ -57,6 +72,9 @@ ANSWERS: dict[Method[Any, Any], Callable[[Any], Any]] = {
     ),
     MODEL_INFER: double,
     MODEL_STREAM_INFER: lambda request: StreamResponse(double(request)),
+    REPOSITORY_INDEX: lambda _: (IndexEntry("m", "3", "READY"), IndexEntry("m", "4", "UNAVAILABLE", "why")),
+    REPOSITORY_MODEL_LOAD: change,
+    REPOSITORY_MODEL_UNLOAD: change,
 }
 
 
@@ -85,6 +103,8 @@ def converse(address: str) -> dict[str, Any]:
     answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
     client.start_stream(lambda result, error: answers.put(error or result.as_numpy("y").tolist()))
     client.async_stream_infer(**question)
+    client.load_model("m", config='{"a": 1}', files={"file:1/model.onnx": b"\xff\0"})
+    client.unload_model("m", unload_dependents=True)
     seen = {
         "live": client.is_server_live(),
         "ready": client.is_server_ready(),
@@ -95,6 +115,8 @@ def converse(address: str) -> dict[str, Any]:
         "id": result.get_response().id,
         "deadline": result.get_response().parameters["deadline"].int64_param,
         "stream": answers.get(timeout=30),
+        "index": client.get_model_repository_index(as_json=True),
+        "changes": [[change.model, {k: str(v) for k, v in change.parameters.items()}] for change in CHANGES],
     }
     client.stop_stream()
     client.close()

@@ -12,14 +12,20 @@ from splitnet.protocol import (
     METHODS,
     MODEL_METADATA,
     MODEL_READY,
+    REPOSITORY_INDEX,
+    REPOSITORY_MODEL_LOAD,
+    REPOSITORY_MODEL_UNLOAD,
     SERVER_LIVE,
     SERVER_METADATA,
     SERVER_READY,
     SERVICE_NAME,
     Empty,
+    IndexEntry,
+    IndexRequest,
     InferRequest,
     InferResponse,
     Method,
+    ModelChange,
     ModelMetadata,
     ModelName,
     ServerMetadata,
@@ -34,6 +40,7 @@ _METADATA = ModelMetadata(
 )
 _TENSORS = {"x": np.ones((1, 2), np.float32)}
 _RESPONSE = InferResponse("m", _TENSORS)
+_CHANGE = ModelChange("m", "r", {"on": True, "n": -7, "text": "é", "raw": b"\xff\0"})
 
 #: A request and a response for each method, and those fields of their messages that must be set.
 EXAMPLES: dict[str, tuple[Any, Any, list[str]]] = {
@@ -56,6 +63,13 @@ EXAMPLES: dict[str, tuple[Any, Any, list[str]]] = {
         StreamResponse(_RESPONSE, "e"),
         ["model_name", "inputs", "raw_input_contents", "error_message", "infer_response"],
     ),
+    "RepositoryIndex": (
+        IndexRequest("r", ready=True),
+        (IndexEntry("m", "1", "READY", "because"),),
+        ["repository_name", "ready", "models"],
+    ),
+    "RepositoryModelLoad": (_CHANGE, Empty(), ["repository_name", "model_name", "parameters"]),
+    "RepositoryModelUnload": (_CHANGE, Empty(), ["repository_name", "model_name", "parameters"]),
 }
 EVERY_METHOD = pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
 
@@ -95,6 +109,10 @@ def test_protobuf_finds_every_field(method: Method[Any, Any]) -> None:
         (SERVER_METADATA, Empty(), ServerMetadata("", "")),
         (MODEL_METADATA, ModelName("m", "3"), _METADATA),
         (MODEL_METADATA, ModelName(""), ModelMetadata("", (), "", (), ())),
+        (REPOSITORY_INDEX, IndexRequest(), ()),
+        (REPOSITORY_INDEX, IndexRequest("r", ready=True), EXAMPLES["RepositoryIndex"][1]),
+        (REPOSITORY_MODEL_LOAD, _CHANGE, Empty()),
+        (REPOSITORY_MODEL_UNLOAD, ModelChange("m"), Empty()),
     ],
 )
 def test_small_messages_come_back(method: Method[Any, Any], request_: Any, response: Any) -> None:
@@ -108,6 +126,7 @@ def test_small_messages_come_back(method: Method[Any, Any], request_: Any, respo
         (SERVER_METADATA, ServerMetadata("\ud800", "1")),
         (MODEL_METADATA, ModelMetadata("m", ("\ud800",), "p", (), ())),
         (MODEL_METADATA, ModelMetadata("m", (), "p", (TensorMetadata("\ud800", "FP32", ()),), ())),
+        (REPOSITORY_INDEX, (IndexEntry("m", "1", "READY", "\ud800"),)),
     ],
 )
 def test_text_that_is_not_unicode_is_refused(method: Method[Any, Any], response: Any) -> None:

@@ -30,5 +30,15 @@ def test_triton_client_speaks_with_us() -> None:
         "id": "7",
         "deadline": 20,
         "stream": [[3.0, -4.0]],
+        "index": {
+            "models": [
+                {"name": "m", "version": "3", "state": "READY"},
+                {"name": "m", "version": "4", "state": "UNAVAILABLE", "reason": "why"},
+            ]
+        },
+        "changes": [
+            ["m", {"config": '{"a": 1}', "file:1/model.onnx": "b'\\xff\\x00'"}],
+            ["m", {"unload_dependents": "True"}],
+        ],
         "differing": [],
     }
