@@ -96,3 +96,45 @@ def test_tiles_of_another_form_are_refused(tmp_path: Path) -> None:
     assert run.stderr.count("\n") == 1
     assert "tiles" in run.stderr
     assert "uint8" in run.stderr
+
+
+@pytest.mark.timeout(420)
+def test_a_fleet_learns() -> None:
+    command = [*COMMAND, "--federated", "--rounds", "1", "--json"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
+    assert run.returncode == 0, run.stderr
+    result = json.loads(run.stdout)
+    for half in ("before", "after"):
+        figures = result[half]
+        assert figures.keys() == {"device_accuracy", "accuracy", "forwarded_share", "bytes_per_sample"}
+        assert figures["accuracy"] > 0.98
+        assert figures["device_accuracy"] > 0.97
+        assert 0 < figures["forwarded_share"] < 0.15
+        assert figures["bytes_per_sample"] > 0
+    assert (result["rounds"], result["clients"], result["errors"]) == (1, 6, 0)
+    assert 50 < result["learned_from"] < 0.1 * 4001
+    # Fixed point leaves less than this; a sum in the clear would leave nothing at all.
+    assert result["secure_sum_max_abs_error"] < 1e-5
+    if result["released"]:
+        assert result["swap"]["answers_by_version"].keys() == {"1", "2"}
+        assert result["swap"]["fallbacks"] == 0
+        assert result["after"]["forwarded_share"] < result["after_without_learning"]["forwarded_share"]
+    else:
+        assert result["reason"]
+
+
+def test_a_fleet_needs_tiles_with_lines(tmp_path: Path) -> None:
+    with np.load(TILES) as file:
+        np.savez(tmp_path / "other.npz", tiles=file["tiles"][:100], labels=file["labels"][:100])
+    command = [*COMMAND, "--federated", "--data", str(tmp_path / "other.npz")]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert run.returncode == 2
+    assert "array 'line'" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("options", [["--rounds", "2"], ["--federated", "--samples", "9"]])
+def test_options_of_the_two_demos_are_kept_apart(options: list[str]) -> None:
+    run = subprocess.run([*COMMAND, *options], capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 2
+    assert "--rounds goes with --federated" in run.stderr
