@@ -8,7 +8,7 @@ import pytest
 
 from splitnet.codec import TensorCodec
 from splitnet.codec_names import CodingName
-from splitnet.partition.differences import Differences, bit_equal
+from splitnet.differences import Differences, bit_equal
 from splitnet.partition.segments import SentTensor
 from splitnet.partition.verify import Flow
 from splitnet.tensors import Array, TensorSpec
