@@ -55,7 +55,8 @@ def make(
     """Make the next version, judge it beside the running one, and write it if it is better."""
     start_logging(verbose=verbose)
     try:
-        from splitnet.release.candidate import Evidence, make_candidate
+        from splitnet.release.candidate import make_candidate
+        from splitnet.release.evidence import read_evidence
     except ModuleNotFoundError as err:
         raise InvalidArgumentError(
             f"`splitnet release make` needs {err.name}: install SplitNet with the extra, splitnet[partition]"
@@ -63,13 +64,9 @@ def make(
     from splitnet.package import open_package
     from splitnet.release.parameter_file import read_parameters
     from splitnet.release.rule import Rule
-    from splitnet.samples import read_samples
 
     opened = open_package(package)
-    specs = tuple(entry.to_spec() for entry in opened.manifest.model.inputs)
-    evidence = Evidence(
-        read_samples(calibration, specs), read_samples(judge, specs) if judge is not None else None
-    )
+    evidence = read_evidence(opened, calibration, judge)
     made = make_candidate(opened, read_parameters(parameters), evidence, output, rule=Rule(tolerance, alpha))
     if json_output:
         print_json(_made(made))

@@ -20,7 +20,7 @@ from splitnet.package.manifest import (
 )
 from splitnet.package.plan_id import plan_id
 from splitnet.package.reader import Package, open_package, read_manifest
-from splitnet.package.training import FeaturesEntry, Optimiser, StepEntry, TrainingEntry, state_of
+from splitnet.package.training import FeaturesEntry, HeldOutEntry, Optimiser, StepEntry, TrainingEntry, state_of
 from splitnet.package.writer import Content, check_target, write_package
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "ExitEntry",
     "FeaturesEntry",
     "FileEntry",
+    "HeldOutEntry",
     "Manifest",
     "ModelEntry",
     "Optimiser",

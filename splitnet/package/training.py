@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from splitnet.config import Frozen
-from splitnet.package.entries import FileEntry, Name, TensorEntry
+from splitnet.package.entries import FileEntry, Name, Sha256, TensorEntry
 
 #: The optimisers that steps are written for.
 Optimiser = Literal["sgd", "adam"]
@@ -46,6 +46,20 @@ class StepEntry(FileEntry):
     state: tuple[TensorEntry, ...]
 
 
+class HeldOutEntry(Frozen):
+    """The samples of a calibration file that did not train the model's exits; a threshold may be chosen on them.
+
+    Attributes:
+        sha256: of the file.
+        samples: how many they are; `splitnet.learn.heads.divide` finds them again.
+        seed: of the division.
+    """
+
+    sha256: Sha256
+    samples: Annotated[int, Field(ge=1)]
+    seed: int
+
+
 class TrainingEntry(Frozen):
     """How one segment of the default plan learns on its device.
 
@@ -59,6 +73,7 @@ class TrainingEntry(Frozen):
         inputs: what a step takes of each sample.
         parameters: what learns, in the order in which it travels; named as the initialisers of the segment's file.
         steps: at most one of each optimiser.
+        held_out: where the exits were trained when the model was cut, which samples were kept from that.
     """
 
     segment: Name
@@ -70,6 +85,7 @@ class TrainingEntry(Frozen):
     inputs: tuple[TensorEntry, ...] = Field(min_length=1)
     parameters: tuple[TensorEntry, ...] = Field(min_length=1)
     steps: tuple[StepEntry, ...] = Field(min_length=1)
+    held_out: HeldOutEntry | None = None
 
     @property
     def files(self) -> Iterator[FileEntry]:

@@ -45,6 +45,7 @@ class Analysis:
         exits: with thresholds and survival.
         samples: the calibration data, without those that trained exits here, or random values.
         calibrated: whether the samples are calibration data.
+        trained_exits: whether the exits were trained here, on those calibration data that `samples` lack.
         quantised: in a QDQ model, the tensors that can be cut without changing answers; else empty.
     """
 
@@ -58,6 +59,7 @@ class Analysis:
     exits: Exits
     samples: Samples
     calibrated: bool
+    trained_exits: bool
     quantised: frozenset[str]
 
     @property
@@ -115,6 +117,7 @@ def analyse(options: PartitionOptions, on_training: Callable[[float], None] = la
         exits,
         samples,
         options.calibration is not None,
+        trained,
         quantised_tensors(model),
     )
 

@@ -11,7 +11,7 @@ from splitnet.errors import InvalidArgumentError
 from splitnet.graph.dataflow import DataFlow
 from splitnet.graph.values import name_of
 from splitnet.learn.step import Subject, TrainingGraphs, training_graphs
-from splitnet.package import FeaturesEntry, StepEntry, TensorEntry, TrainingEntry, state_of
+from splitnet.package import FeaturesEntry, HeldOutEntry, StepEntry, TensorEntry, TrainingEntry, state_of
 from splitnet.partition.analysis import Analysis
 from splitnet.partition.exit_metadata import ExitDescription
 from splitnet.partition.options import PartitionOptions
@@ -66,7 +66,7 @@ def training_of(options: PartitionOptions, analysis: Analysis, plan: BuiltPlan) 
         options.trainable,
         _others(analysis, segment.exit) if options.trainable == "exits" else frozenset(),
     )
-    return _packed(subject, training_graphs(subject))
+    return _packed(subject, training_graphs(subject), _held_out(options, analysis))
 
 
 def _without_exit(options: PartitionOptions, plan: BuiltPlan) -> InvalidArgumentError:
@@ -103,7 +103,15 @@ def _others(analysis: Analysis, head: ExitDescription) -> frozenset[str]:
     return frozenset(name_of(node) for node in flow.ancestors(ends))
 
 
-def _packed(subject: Subject, graphs: TrainingGraphs) -> Training:
+def _held_out(options: PartitionOptions, analysis: Analysis) -> HeldOutEntry | None:
+    if not analysis.trained_exits or options.calibration is None:
+        return None
+    with options.calibration.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return HeldOutEntry(sha256=digest, samples=analysis.samples.count, seed=options.seed)
+
+
+def _packed(subject: Subject, graphs: TrainingGraphs, held_out: HeldOutEntry | None) -> Training:
     files = {f"train/{optimiser}.onnx": content for optimiser, content in graphs.steps.items()}
     inputs = tuple(TensorEntry.from_spec(spec) for spec in graphs.inputs)
     features = None
@@ -128,6 +136,7 @@ def _packed(subject: Subject, graphs: TrainingGraphs) -> Training:
         inputs=inputs,
         parameters=graphs.parameters,
         steps=steps,
+        held_out=held_out,
     )
     return Training(entry, files)
 

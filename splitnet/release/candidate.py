@@ -10,6 +10,7 @@ from splitnet.errors import InvalidArgumentError, PackageError
 from splitnet.learn.vector import Vector
 from splitnet.package import Manifest, Package, check_target, open_package, write_package
 from splitnet.release.conclusion import compared, concluded, recalibrated
+from splitnet.release.evidence import Evidence
 from splitnet.release.figures import last_answers, route
 from splitnet.release.revision import Revision, revise
 from splitnet.release.rule import Judgement, Rule, judge
@@ -22,20 +23,6 @@ logger = logging.getLogger(__name__)
 #: What a refused candidate is kept as, beside its report.
 REFUSED_PACKAGE = "candidate.split"
 REPORT = "report.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What a candidate is made and judged on.
-
-    Attributes:
-        calibration: chooses the thresholds; must not have trained the model.
-        judged: judges both versions; None judges on `calibration`, which favours the candidate by as much as its
-            thresholds were fitted to it.
-    """
-
-    calibration: Samples
-    judged: Samples | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ BASE = json.loads(TEXT)
 #: Keys that may be absent, and objects whose keys are names of the model's.
 OPTIONAL = {"exits", "alternatives", "codec", "coding", "calibration", "weights", "bandwidth_from_bps"} | {
     "features",
+    "held_out",
     "training",
     "coded_bytes_per_sample",
     "max_rel_values",

@@ -13,9 +13,11 @@ from onnx import numpy_helper
 from splitnet.codec_names import CodecName
 from splitnet.cost import default_site
 from splitnet.errors import InvalidArgumentError, PackageError
-from splitnet.package import Package, open_package
+from splitnet.learn.heads import divide
+from splitnet.package import HeldOutEntry, Package, open_package
 from splitnet.partition import PartitionOptions, partition
-from splitnet.release.candidate import Candidate, Evidence, make_candidate
+from splitnet.release.candidate import Candidate, make_candidate
+from splitnet.release.evidence import Evidence, read_evidence
 from splitnet.release.figures import route
 from splitnet.release.rule import Rule
 from splitnet.release.stitched import observe
@@ -266,6 +268,23 @@ def test_a_vector_that_does_not_fit_is_refused(running: Package, data: Data, tmp
         with pytest.raises(InvalidArgumentError, match=message):
             made(running, parameters, data)
     assert [path.name for path in tmp_path.iterdir()] == ["one.split"]
+
+
+def test_samples_that_trained_the_exits_judge_nothing(running: Package, packages: Packages, data: Data) -> None:
+    digest = hashlib.sha256(packages.calibration.read_bytes()).hexdigest()
+    kept = divide(data, held_out=data.count // 2, seed=3).held_out
+    held_out = HeldOutEntry(sha256=digest, samples=kept.count, seed=3)
+    training = tuple(entry.model_copy(update={"held_out": held_out}) for entry in running.manifest.training)
+    write_manifest(running.path, running.manifest.model_copy(update={"training": training}))
+    package = open_package(running.path)
+    found = read_evidence(package, packages.calibration)
+    np.testing.assert_array_equal(found.calibration.labels, kept.labels)
+    assert found.calibration.count < data.count
+    other = running.path.with_name("other.npz")
+    assert data.labels is not None
+    np.savez(other, allow_pickle=False, labels=data.labels, **data.inputs)
+    assert read_evidence(package, packages.calibration, other).judged is not None
+    assert read_evidence(package, other).calibration.count == data.count
 
 
 def test_a_package_that_cannot_learn_is_refused(packages: Packages, data: Data, tmp_path: Path) -> None:

@@ -19,11 +19,12 @@ from splitnet.errors import InvalidArgumentError
 from splitnet.learn.settings import FederatedSettings, LocalSettings
 from splitnet.package import Package
 from splitnet.partition import PartitionOptions, partition
-from splitnet.release.candidate import Candidate, Evidence, make_candidate
+from splitnet.release.candidate import Candidate, make_candidate
+from splitnet.release.evidence import read_evidence
 from splitnet.release.figures import Outcomes, route
 from splitnet.release.rollout import apply
 from splitnet.release.stitched import observe
-from splitnet.samples import Samples, read_samples
+from splitnet.samples import Samples
 
 #: Lines of the example's test tiles that its model never saw.
 NEW_LINES = (12100, 12300, 90100)
@@ -118,10 +119,8 @@ def _partition(files: DemoFiles) -> Package:
 
 
 def _candidate(files: DemoFiles, package: Package, learned: Learned) -> Candidate:
-    specs = tuple(entry.to_spec() for entry in package.manifest.model.inputs)
-    evidence = Evidence(read_samples(files.calibration, specs))
     output = files.folder / "packages" / f"{_NAME}-2.split"
-    return make_candidate(package, learned.parameters, evidence, output)
+    return make_candidate(package, learned.parameters, read_evidence(package, files.calibration), output)
 
 
 def _swap(fleet: Fleet, lab: Lab, package: Package) -> SwapLoad:
