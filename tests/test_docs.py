@@ -13,7 +13,7 @@ import pytest
 
 from splitnet.config import CloudConfig, DeviceConfig, EdgeConfig, Frozen, TierConfig, load_config
 from splitnet.emulate.lab import TierProcess
-from splitnet.package import manifest
+from splitnet.package import manifest, training
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(path for path in ROOT.rglob("*.md") if not re.search(r"/\.", str(path.relative_to(ROOT.parent))))
@@ -24,6 +24,7 @@ FENCED = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`]+)`")
 COMMAND = re.compile(r"^\s*(?:\$ )?(?:\S*/)?splitnet ([a-z]+)\b(.*)", re.MULTILINE)
 OPTION = re.compile(r"(?<![\w-])--?[A-Za-z][\w-]*")
+BELOW = re.compile(r"^╭─ Commands ─.*?^╰", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"")
 TIMEOUT_S = 60.0
 
@@ -99,10 +100,10 @@ def _spans(page: Path) -> list[str]:
 
 
 @functools.cache
-def _options(command: str) -> frozenset[str]:
-    """The options of a command, from its help."""
+def _options(*command: str) -> frozenset[str]:
+    """The options of a command, and of the commands below it, from their help."""
     done = subprocess.run(
-        [sys.executable, "-m", "splitnet", command, "--help"],
+        [sys.executable, "-m", "splitnet", *command, "--help"],
         env=os.environ | {"COLUMNS": "200"},
         capture_output=True,
         text=True,
@@ -110,12 +111,16 @@ def _options(command: str) -> frozenset[str]:
         timeout=TIMEOUT_S,
     )
     assert done.returncode == 0, done.stderr
-    return frozenset(OPTION.findall("\n".join(re.findall(r"^│.*", done.stdout, re.MULTILINE))))
+    own = frozenset(OPTION.findall("\n".join(re.findall(r"^│.*", done.stdout, re.MULTILINE))))
+    below = BELOW.search(done.stdout)
+    names = re.findall(r"^│ (\w+)", below[0], re.MULTILINE) if below else []
+    return own.union(*(_options(*command, name) for name in names))
 
 
 def test_help_is_read() -> None:
     assert {"--cut", "--output", "-o", "--json"} <= _options("partition")
     assert "--cut" not in _options("cloud")
+    assert {"--name", "--roster"} <= _options("keys")
 
 
 @pytest.mark.parametrize("page", [*PAGES, *UNITS], ids=_name)
@@ -127,9 +132,15 @@ def test_commands_and_their_options_exist(page: Path) -> None:
 
 
 #: Where a command's options are described.
-REFERENCE = {"partition": "partition", "profile": "profile", "plan": "plan", "emulate": "emulate"} | dict.fromkeys(
-    ("inspect", "cloud", "edge", "device", "demo"), "programs"
-)
+REFERENCE = {
+    "partition": "partition",
+    "profile": "profile",
+    "plan": "plan",
+    "emulate": "emulate",
+    "keys": "identities",
+    "release": "release",
+    "samples": "learning",
+} | dict.fromkeys(("inspect", "cloud", "edge", "device", "demo"), "programs")
 
 
 @pytest.mark.parametrize(("command", "page"), REFERENCE.items())
@@ -146,7 +157,11 @@ def test_options_named_alone_exist(page: Path) -> None:
 
 
 SETTINGS = (CloudConfig, EdgeConfig, DeviceConfig)
-ENTRIES = tuple(kind for kind in vars(manifest).values() if isinstance(kind, type) and issubclass(kind, Frozen))
+ENTRIES = tuple(
+    kind
+    for kind in (*vars(manifest).values(), *vars(training).values())
+    if isinstance(kind, type) and issubclass(kind, Frozen)
+)
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,14 @@ import typer
 
 from splitnet.cli.demo import demo
 from splitnet.cli.emulate import emulate
+from splitnet.cli.federate import federate
 from splitnet.cli.inspect import inspect
+from splitnet.cli.keys import keys
 from splitnet.cli.partition import partition
 from splitnet.cli.plan import plan
 from splitnet.cli.profile import profile
+from splitnet.cli.release import release
+from splitnet.cli.samples import samples
 from splitnet.cli.tiers import cloud, device, edge
 from splitnet.errors import SplitNetError, outcome_of
 
@@ -22,6 +26,10 @@ app = typer.Typer(
 )
 for command in (profile, partition, plan, inspect, cloud, edge, device, emulate, demo):
     app.command()(command)
+app.add_typer(federate)
+app.add_typer(keys)
+app.add_typer(release)
+app.add_typer(samples)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import typer
 
 from splitnet.cli.console import print_json, print_line, start_logging, stderr
 from splitnet.config import CloudConfig, DeviceConfig, EdgeConfig, load_config
+from splitnet.errors import InvalidArgumentError
 
 _Config = Annotated[Path | None, typer.Option("--config", metavar="FILE.toml", help="Settings; options here win.")]
 _Package = Annotated[Path | None, typer.Option("--package", metavar="P", help="Directory of the package.")]
@@ -63,7 +64,9 @@ def edge(
 
 def device(
     *,
-    input_file: Annotated[Path, typer.Option("--input", metavar="FILE.npz", help="Samples, one array an input.")],
+    input_file: Annotated[
+        Path | None, typer.Option("--input", metavar="FILE.npz", help="Samples, one array an input.")
+    ] = None,
     output: Annotated[Path | None, typer.Option(metavar="FILE.npz", help="Where to write the answers.")] = None,
     config: _Config = None,
     package: _Package = None,
@@ -78,11 +81,35 @@ def device(
     store: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep what deeper tiers answer, to learn from.")
     ] = None,
+    federate: Annotated[
+        str | None, typer.Option("--federate", metavar="HOST:PORT", help="Join federated rounds at a SuperLink.")
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option("--state", metavar="DIR", help="With --federate: the device's state directory.")
+    ] = None,
+    root_certificates: Annotated[
+        Path | None, typer.Option(metavar="FILE.pem", help="Authority behind the SuperLink's certificate.")
+    ] = None,
+    auth_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The SuperNode's key, for a SuperLink that asks for one.")
+    ] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Reach the SuperLink without TLS.")] = False,
     emulated_speed: _Speed = None,
     json_output: _Json = False,
     verbose: _Verbose = False,
 ) -> None:
-    """Send the samples of a file: what the device is sure of it answers, the rest goes up."""
+    """Send the samples of a file: what the device is sure of it answers, the rest goes up.
+
+    With --federate it takes part in federated rounds instead: it becomes Flower's SuperNode, until SIGTERM.
+    """
+    if federate is not None:
+        from splitnet.cli.federate_join import become_supernode
+
+        become_supernode(federate, state, root_certificates, auth_key=auth_key, insecure=insecure)
+    if input_file is None:
+        raise InvalidArgumentError(
+            "what? --input FILE.npz to answer samples, --federate HOST:PORT to learn in rounds"
+        )
     from splitnet.cli.device_progress import DeviceProgress, print_report
     from splitnet_device.program import run
 
