@@ -1,5 +1,6 @@
 """Samples from a file: arrays named as a model's inputs, first axis the samples, with optional labels."""
 
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -13,8 +14,19 @@ from numpy.typing import NDArray
 from splitnet.errors import InvalidArgumentError, NotFoundError
 from splitnet.tensors import Array, Tensors, TensorSpec, batch_size, take_samples
 
-# What numpy and zipfile raise on damaged files; MemoryError where a header claims more than there is.
-_DAMAGED = (OSError, ValueError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
+#: What numpy and zipfile raise on damaged files; MemoryError and OverflowError where a header claims more than
+#: there is, TokenError where it is no Python.
+DAMAGED = (
+    OSError,
+    ValueError,
+    EOFError,
+    RuntimeError,
+    MemoryError,
+    OverflowError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +79,17 @@ def read_samples(path: Path, specs: tuple[TensorSpec, ...], *, limit: int | None
     return Samples(specs, inputs, labels, count)
 
 
+def check_labels(samples: Samples, classes: int) -> None:
+    """Raise InvalidArgumentError where a label is none of the `classes` that the model predicts."""
+    if samples.labels is None or not samples.labels.size:
+        return
+    low, high = int(samples.labels.min()), int(samples.labels.max())
+    if low < 0 or high >= classes:
+        raise InvalidArgumentError(
+            f"labels: expected classes from 0 to {classes - 1}, as the model predicts, got {low} to {high}"
+        )
+
+
 def _first(spec: TensorSpec, array: Array, limit: int | None) -> Array:
     if spec.batch_axis is None or limit is None or array.ndim <= spec.batch_axis:
         return array
@@ -82,7 +105,7 @@ def _load(path: Path, names: Sequence[str]) -> Tensors:
         raise NotFoundError(f"{path}: no such file") from err
     except InvalidArgumentError as err:
         raise InvalidArgumentError(f"{path}: {err}") from err
-    except _DAMAGED as err:
+    except DAMAGED as err:
         # numpy's advice for what it does not know is to unpickle it, which is no advice for a stranger's file.
         reason = "it is in another format, or damaged" if "pickle" in str(err) else err
         raise InvalidArgumentError(f"{path}: not a readable .npz file: {reason}") from err

@@ -124,6 +124,14 @@ def test_a_zip_member_that_is_no_array_is_refused(tmp_path: Path) -> None:
         read_samples(path, (X,))
 
 
+def test_a_member_whose_header_is_no_python_is_refused(tmp_path: Path) -> None:
+    path, header = tmp_path / "samples.npz", b"{'descr': ((((".ljust(117) + b"\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    with pytest.raises(InvalidArgumentError, match="not a readable"):
+        read_samples(path, (X,))
+
+
 def test_a_missing_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=r"none\.npz: no such file"):
         read_samples(tmp_path / "none.npz", (X,))

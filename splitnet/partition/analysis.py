@@ -24,9 +24,9 @@ from splitnet.partition.exit_heads import NO_EXITS, Exits, calibrated, from_meta
 from splitnet.partition.exit_metadata import ExitDescription, check_exits, describe_exits
 from splitnet.partition.exit_training import lacks_exits, report_exits, with_trained_exits
 from splitnet.partition.options import PartitionOptions
-from splitnet.partition.samples import check_labels, samples_for
+from splitnet.partition.samples import samples_for
 from splitnet.partition.whole import WholeModel
-from splitnet.samples import Samples
+from splitnet.samples import Samples, check_labels
 from splitnet.tensors import TensorSpec
 
 

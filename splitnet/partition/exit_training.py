@@ -30,9 +30,8 @@ from splitnet.onnx_session import OnnxSession
 from splitnet.partition.exit_heads import Exits
 from splitnet.partition.exit_metadata import METADATA_KEY, ExitDescription, describe_exits
 from splitnet.partition.options import PartitionOptions
-from splitnet.partition.samples import check_labels
 from splitnet.partition.whole import WholeModel
-from splitnet.samples import Samples
+from splitnet.samples import Samples, check_labels
 from splitnet.tensors import Array, Tensors
 
 _log = logging.getLogger(__name__)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 
-from splitnet.errors import InvalidArgumentError
 from splitnet.samples import Samples, read_samples
 from splitnet.tensors import Array, TensorSpec
 
@@ -22,17 +21,6 @@ def random_samples(specs: tuple[TensorSpec, ...], *, seed: int) -> Samples:
     batched = any(spec.batch_axis is not None for spec in specs)
     inputs = {spec.name: _random(spec, generator) for spec in specs}
     return Samples(specs, inputs, None, _COUNT if batched else 1)
-
-
-def check_labels(samples: Samples, classes: int) -> None:
-    """Raise InvalidArgumentError where a label is none of the `classes` that the model predicts."""
-    if samples.labels is None or not samples.labels.size:
-        return
-    low, high = int(samples.labels.min()), int(samples.labels.max())
-    if low < 0 or high >= classes:
-        raise InvalidArgumentError(
-            f"labels: expected classes from 0 to {classes - 1}, as the model predicts, got {low} to {high}"
-        )
 
 
 def _random(spec: TensorSpec, generator: np.random.Generator) -> Array:

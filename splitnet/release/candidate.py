@@ -11,11 +11,11 @@ from splitnet.learn.vector import Vector
 from splitnet.package import Manifest, Package, check_target, open_package, write_package
 from splitnet.release.conclusion import compared, concluded, recalibrated
 from splitnet.release.evidence import Evidence
-from splitnet.release.figures import last_answers, route
+from splitnet.release.figures import class_output, last_answers, route
 from splitnet.release.revision import Revision, revise
 from splitnet.release.rule import Judgement, Rule, judge
 from splitnet.release.stitched import Observation, observe
-from splitnet.samples import Samples
+from splitnet.samples import Samples, check_labels
 from splitnet.whole_file import write_whole
 
 logger = logging.getLogger(__name__)
@@ -57,14 +57,15 @@ def make_candidate(
         rule: by which it is judged; the default one if None.
 
     Raises:
-        InvalidArgumentError: nothing in the package can be trained, the vector does not fit or is not finite, or
-            `output` is the running package.
+        InvalidArgumentError: nothing in the package can be trained, the vector does not fit or is not finite, a
+            label is no class, or `output` is the running package.
         PackageError: a file is missing or altered, or something is in the way.
         ModelError: a segment cannot be run, or the model is no classifier.
     """
     check_target(output)
     if output.resolve() == package.path.resolve():
         raise InvalidArgumentError(f"{output}: is the running version; give the next one another name")
+    _check_truth(package.manifest, evidence)
     revision = revise(package, parameters)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -77,6 +78,15 @@ def make_candidate(
             return _set_aside(final, judgement, output, Path(scratch) / "refused")
     except OSError as err:
         raise PackageError(f"{output}: cannot be written: {err.strerror}") from err
+
+
+def _check_truth(manifest: Manifest, evidence: Evidence) -> None:
+    """Refuse labels that no answer can equal: where both versions are wrong all the time, neither is worse."""
+    answer = class_output(manifest)
+    (classes,) = (entry.shape[1] for entry in manifest.model.outputs if entry.name == answer)
+    for samples in (evidence.calibration, evidence.judged):
+        if samples is not None and isinstance(classes, int):
+            check_labels(samples, classes)
 
 
 def _judged(package: Package, draft: Package, evidence: Evidence, rule: Rule) -> tuple[Judgement, Manifest]:

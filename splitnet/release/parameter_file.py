@@ -6,6 +6,7 @@ import numpy as np
 
 from splitnet.errors import InvalidArgumentError, NotFoundError
 from splitnet.learn.vector import Vector
+from splitnet.samples import DAMAGED
 
 
 def read_parameters(path: Path) -> Vector:
@@ -20,7 +21,7 @@ def read_parameters(path: Path) -> Vector:
             found = np.lib.format.read_array(file, allow_pickle=False)
     except FileNotFoundError as err:
         raise NotFoundError(f"{path}: no such file") from err
-    except (OSError, ValueError, EOFError, MemoryError) as err:
+    except DAMAGED as err:
         raise InvalidArgumentError(
             f"{path}: not a readable .npy file: it is in another format, or damaged"
         ) from err

@@ -177,7 +177,8 @@ def _reduction() -> Iterator[Case]:
         yield smooth(operator, x, ints(-1, 1))
         yield smooth(operator, x, keepdims=0)
     yield smooth("ReduceMean", x, axes=[1], keepdims=0, opset=17)
-    yield smooth("ReduceSum", x, noop_with_empty_axes=1)
+    for operator in ("ReduceSum", "ReduceMax", "ReduceL1", "ReduceL2", "ReduceSumSquare"):
+        yield smooth(operator, -x, noop_with_empty_axes=1, keepdims=0)
     for operator in ("ArgMax", "ArgMin"):
         yield rough(operator, x, axis=1)
         yield rough(operator, x, axis=-1, keepdims=0)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from splitnet.samples import Samples as Data
 from splitnet.samples import read_samples
 from splitnet.tensors import Array
 from splitnet_device import Session
-from tests.programs.classifier import NAME, draw
+from tests.programs.classifier import CLASSES, NAME, draw
 from tests.programs.conftest import Packages
 from tests.release.versions import HEAD, damage, fitted_head, head_of, trainable, weights, write_manifest
 
@@ -268,6 +269,17 @@ def test_a_vector_that_does_not_fit_is_refused(running: Package, data: Data, tmp
         with pytest.raises(InvalidArgumentError, match=message):
             made(running, parameters, data)
     assert [path.name for path in tmp_path.iterdir()] == ["one.split"]
+
+
+@pytest.mark.parametrize("shift", [CLASSES, -1])
+def test_labels_that_no_answer_can_equal_are_refused(running: Package, data: Data, shift: int) -> None:
+    """Both versions would be wrong all the time, so that even a head that knows nothing would be no worse."""
+    assert data.labels is not None
+    wrong = replace(data, labels=data.labels + shift)
+    nothing = np.zeros_like(head_of(running))
+    for evidence in (Evidence(wrong), Evidence(data, wrong)):
+        with pytest.raises(InvalidArgumentError, match=rf"labels: expected classes from 0 to {CLASSES - 1}"):
+            make_candidate(running, nothing, evidence, running.path.with_name("two.split"))
 
 
 def test_samples_that_trained_the_exits_judge_nothing(running: Package, packages: Packages, data: Data) -> None:

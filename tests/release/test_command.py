@@ -18,6 +18,9 @@ from tests.programs.conftest import Packages
 from tests.programs.processes import PYTHON, ROOT, TIMEOUT_S, Finished, eventually, run, running
 from tests.release.versions import fitted_head, head_of, other_weights, trainable
 
+#: The beginning of an .npy file of so many bytes (NEP 1), with type and shape to be filled in.
+HEADER = b"\x93NUMPY\x01\x00\x76\x00{'descr': %-10s, 'fortran_order': False, 'shape': %-61s}\n"
+
 
 @pytest.fixture
 def one(packages: Packages, tmp_path: Path) -> Path:
@@ -75,6 +78,8 @@ def test_what_is_no_better_ends_with_5(one: Path, packages: Packages) -> None:
         (np.array([None]), InvalidArgumentError, r"not a readable \.npy file"),
         (b"PK\x03\x04", InvalidArgumentError, r"not a readable \.npy file"),
         (b"\x93NUMPY\x01\x00", InvalidArgumentError, r"not a readable \.npy file"),
+        (HEADER % (b"((((", b"(4,)"), InvalidArgumentError, r"not a readable \.npy file"),
+        (HEADER % (b"'<f4'", b"(%d,)" % 10**30), InvalidArgumentError, r"not a readable \.npy file"),
     ],
 )
 def test_a_file_that_holds_no_parameters_is_refused(

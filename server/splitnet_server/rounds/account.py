@@ -62,5 +62,6 @@ class Account:
         size = len(work.parameters)
         plan = plan_sum(self._settings, parameters=size, devices=devices)
         if plan.noise is None:
-            return central_promise(self._settings.privacy.noise_multiplier, size=size)
+            encoded = plan.encoding.scale * self._settings.clip if self._settings.secure.enabled else None
+            return central_promise(self._settings.privacy.noise_multiplier, size=size, encoded=encoded)
         return distributed_promise(plan.noise, clip=self._settings.clip, scale=plan.encoding.scale, size=size)

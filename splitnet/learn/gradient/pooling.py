@@ -12,6 +12,9 @@ from splitnet.tensors import Array
 def _average(call: Call) -> ir.Value:
     """Each place gives its share back to what it covered: a transposed depthwise convolution with ones."""
     window = window_of(call, call.attribute("kernel_shape", ()))
+    same = call.attribute("auto_pad", "NOTSET").startswith("SAME")
+    # onnxruntime's poolings skip elements before the first window then, where its convolutions do not.
+    call.require(not same or min(window.over) >= -1, "its windows lie too far apart for auto_pad")
     channels = call.size(call.x, 1)
     dtype = (call.y.dtype or ir.DataType.FLOAT).numpy()
     counted = call.nodes.constant(_counted(call, window).astype(dtype))

@@ -31,12 +31,13 @@ def _reduced(gradient: Callable[[Call, list[int], ir.Value], ir.Value]) -> Backw
 
     def backward(call: Call) -> ir.Value:
         axes = _axes(call)
-        return gradient(call, axes, _kept(call, call.dy, axes)) if axes else call.dy
+        return gradient(call, axes, _kept(call, call.dy, axes))
 
     return first(backward)
 
 
 def _axes(call: Call) -> list[int]:
+    """The axes that are reduced; with none, each element stands alone: ReduceL1 is |x| then, ReduceSum x."""
     rank, axes = call.rank(call.x), call.axes(1)
     if axes:
         return sorted(axis % rank for axis in axes)
@@ -45,7 +46,7 @@ def _axes(call: Call) -> list[int]:
 
 def _kept(call: Call, value: ir.Value, axes: Sequence[int]) -> ir.Value:
     """A tensor of the output's shape, with the reduced axes at size 1 whether the node keeps them or not."""
-    return value if call.attribute("keepdims", 1) else call.op("Unsqueeze", value, axes)
+    return value if call.attribute("keepdims", 1) or not axes else call.op("Unsqueeze", value, axes)
 
 
 def _spread(call: Call, gradient: ir.Value) -> ir.Value:
@@ -58,6 +59,8 @@ def _mean(call: Call, axes: list[int], dy: ir.Value) -> ir.Value:
 
 
 def _extreme(call: Call, axes: list[int], dy: ir.Value) -> ir.Value:
+    if not axes:
+        return dy
     return among_equals(call, _kept(call, call.y, axes), dy, axes)
 
 

@@ -16,7 +16,7 @@ def _reduced(function: _Reduce) -> Operator:
     def reduce(call: Call) -> Tensor:
         axes = call.axes(1)
         if not axes and call.attribute("noop_with_empty_axes", 0):
-            return call.x
+            return function(call.x.unsqueeze(-1), [-1], keepdim=False)  # each element by itself
         axes = axes or list(range(call.x.ndim))
         return function(call.x, axes, keepdim=bool(call.attribute("keepdims", 1)))
 

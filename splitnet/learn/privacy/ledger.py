@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError
 
 from splitnet.config import Frozen
 from splitnet.errors import ConfigError
+from splitnet.learn.identity.lock import locked
 from splitnet.learn.privacy.accounting import epsilon_of
 from splitnet.learn.privacy.promise import RoundPromise
 from splitnet.learn.settings import PrivacySettings
@@ -44,7 +45,7 @@ class _File(Frozen):
 class Ledger:
     """What was spent of the privacy of a fleet's data, over all runs, in one file.
 
-    One process at a time writes it: the run's server.
+    The servers of several runs may share it: each reads it anew, under a lock, before it writes.
 
     Args:
         path: of the file; it is made by the first round.
@@ -61,7 +62,7 @@ class Ledger:
 
     @property
     def spent(self) -> tuple[Spent, ...]:
-        """All rounds so far, the first first."""
+        """All rounds that this object has seen in the file, the first first."""
         return self._spent
 
     @property
@@ -100,11 +101,22 @@ class Ledger:
             ConfigError: it would go beyond the budget, or was written down before; nothing is written.
             OperatorError: the disk refuses; no sum must be opened.
         """
-        if any((each.run, each.round, each.attempt) == (run, round_, attempt) for each in self._spent):
-            raise ConfigError(f"{self._path}: round {round_}, attempt {attempt} of run {run} was paid for already")
+        with locked(self._path.parent):
+            self._spent = _read(self._path)
+            if any((each.run, each.round, each.attempt) == (run, round_, attempt) for each in self._spent):
+                raise ConfigError(
+                    f"{self._path}: round {round_}, attempt {attempt} of run {run} was paid for already"
+                )
+            spent = self._priced(run, round_, attempt, promises)
+            after = (*self._spent, spent)
+            write_whole((_File(spent=after).model_dump_json(indent=1) + "\n").encode(), self._path)
+            self._spent = after
+        return spent
+
+    def _priced(self, run: str, round_: int, attempt: int, promises: Sequence[RoundPromise]) -> Spent:
         total = self.check(promises)
         worst, delta = _worst(promises), self._settings.delta
-        spent = Spent(
+        return Spent(
             run=run,
             round=round_,
             attempt=attempt,
@@ -113,10 +125,6 @@ class Ledger:
             epsilon=epsilon_of([worst.rho], delta),
             epsilon_total=total,
         )
-        after = (*self._spent, spent)
-        write_whole((_File(spent=after).model_dump_json(indent=1) + "\n").encode(), self._path)
-        self._spent = after
-        return spent
 
 
 def _worst(promises: Sequence[RoundPromise]) -> RoundPromise:

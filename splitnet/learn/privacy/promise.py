@@ -58,19 +58,22 @@ def distributed_promise(noise: NoiseShare, *, clip: float, scale: float, size: i
     return RoundPromise(mechanism="distributed", size=size, sensitivity=sensitivity, deviation=deviation, rho=rho)
 
 
-def central_promise(noise_multiplier: float, *, size: int) -> RoundPromise:
+def central_promise(noise_multiplier: float, *, size: int, encoded: float | None = None) -> RoundPromise:
     """Return what `private_sum` promises; it is whoever adds the noise who is trusted.
 
     Canonne, Kamath and Steinke 2020, "The Discrete Gaussian for Differential Privacy": rho =
-    (sensitivity / deviation)^2 / 2. The sum is rounded, not the updates, so in each coordinate rounding takes two
-    neighbours apart by 1 step at most, and what float64 loses in a sum of less than 2^50 steps by less than
-    another: the sensitivity is the clip's steps + 2 sqrt(size).
+    (sensitivity / deviation)^2 / 2. The sum is rounded, so in each coordinate rounding takes two neighbours apart
+    by 1 step at most, and what float64 loses in a sum of less than 2^50 steps by less than another: the
+    sensitivity is the clip's steps + 2 sqrt(size). A secure sum's encoding has rounded the update before, by 1/2
+    of its own, wider steps at most.
 
     Args:
         noise_multiplier: deviation of the noise over the clip.
         size: coordinates.
+        encoded: steps of the secure sum's encoding to the clip; None for a plain sum.
     """
-    sensitivity = STEPS + 2 * math.sqrt(size)
+    rounded = 0.0 if encoded is None else math.sqrt(size) / 2 / encoded
+    sensitivity = STEPS * (1 + rounded) + 2 * math.sqrt(size)
     deviation = noise_multiplier * STEPS
     return RoundPromise(
         mechanism="central",

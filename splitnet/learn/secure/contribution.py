@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from splitnet.learn.secure.encoding import CLIP_SLACK, Encoding
+from splitnet.learn.secure.encoding import CLIP_SLACK, NOISE_SIGMAS, Encoding
 from splitnet.learn.secure.reasons import Reason, refusal
 from splitnet.learn.secure.ring import Ring
 
 # Float64 copies of this many elements stay in a second-level cache.
 _CHUNK = 2**15
+
+_NONSENSE = "a device sent what no device may"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +94,22 @@ def decode(encoding: Encoding, ring: Ring, devices: tuple[str, ...]) -> Opened:
         devices: whose sum it is.
 
     Raises:
-        RefusalError: the sum of weights is none that so many devices can have: some device did not follow the
-            protocol (out-of-range).
+        RefusalError: the sum of weights is none that so many devices can have, or those of metrics or updates are
+            none that such weights can have: some device did not follow the protocol (out-of-range).
     """
     words = ring.view(encoding.dtype.str.replace("u", "i"))
     weight = int(words[encoding.parameters])
     most = len(devices) * encoding.most_weight
     if not 1 <= weight <= most:
-        raise refusal(
-            Reason.OUT_OF_RANGE, f"the sum has weight {weight}, expected 1 to {most}: a device sent nonsense"
-        )
+        raise refusal(Reason.OUT_OF_RANGE, f"the sum has weight {weight}, expected 1 to {most}: {_NONSENSE}")
     total = words[: encoding.parameters].astype(np.float64)
     total /= encoding.scale
     tail = words[encoding.parameters + 1 :].tolist()
     summed = zip(encoding.metrics, tail, encoding.metric_exponents, strict=True)
-    return Opened(total, weight, {each.name: word / 2.0**exponent for each, word, exponent in summed}, devices)
+    sums = {each.name: word / 2.0**exponent for each, word, exponent in summed}
+    opened = Opened(total, weight, sums, devices)
+    _check_sum(encoding, opened)
+    return opened
 
 
 def _check(encoding: Encoding, given: Contribution) -> None:
@@ -118,12 +121,13 @@ def _check(encoding: Encoding, given: Contribution) -> None:
     if given.noise is not None and (given.noise.shape != shape or given.noise.dtype != np.int64):
         raise refusal(Reason.BAD_LENGTH, f"noise: {given.noise.dtype} {given.noise.shape}, expected int64 {shape}")
     if not 1 <= given.weight <= encoding.most_weight:
-        raise refusal(Reason.TOO_LARGE, f"weight {given.weight}: expected 1 to {encoding.most_weight}")
+        raise refusal(Reason.TOO_LARGE, f"weight: expected 1 to {encoding.most_weight}")
     norm = _norm(given.delta)
     if not math.isfinite(norm):
         raise refusal(Reason.NOT_FINITE, "update: NaN or infinity; this device takes no part in the round")
     if norm > encoding.clip * CLIP_SLACK:
-        raise refusal(Reason.TOO_LARGE, f"update: norm {norm:.6g}, expected at most the clip {encoding.clip:.6g}")
+        # The server gets to read this: it does not say what the norm is.
+        raise refusal(Reason.TOO_LARGE, f"update: its norm is above the clip, {encoding.clip:.6g}")
     _check_metrics(encoding, given.metrics)
 
 
@@ -139,7 +143,23 @@ def _check_metrics(encoding: Encoding, values: Mapping[str, float]) -> None:
             )
 
 
-def _norm(delta: NDArray[np.float32]) -> float:
+def _check_sum(encoding: Encoding, opened: Opened) -> None:
+    """Check a sum against what devices of its weight can add up to, rounding and noise included."""
+    count, size = len(opened.devices), math.sqrt(encoding.parameters)
+    for metric, exponent in zip(encoding.metrics, encoding.metric_exponents, strict=True):
+        value, rounding = opened.metrics[metric.name], count / 2.0**exponent
+        if not metric.low * opened.weight - rounding <= value <= metric.high * opened.weight + rounding:
+            raise refusal(Reason.OUT_OF_RANGE, f"the sum of metric {metric.name!r} is out of range: {_NONSENSE}")
+    # The norm of d Gaussians of deviation s is above s * (sqrt(d) + x) with probability exp(-x^2 / 2) at most.
+    noise = encoding.noise_std * (size + NOISE_SIGMAS)
+    most = encoding.clip * CLIP_SLACK * opened.weight + noise + size * count / encoding.scale
+    if not _norm(opened.total) <= most:
+        raise refusal(
+            Reason.OUT_OF_RANGE, f"the sum of updates is longer than weight times clip, {most:.6g}: {_NONSENSE}"
+        )
+
+
+def _norm(delta: NDArray[np.float32] | NDArray[np.float64]) -> float:
     """Return the Euclidean norm in float64, NaN or infinity where an element is."""
     total = 0.0
     for first in range(0, len(delta), _CHUNK):

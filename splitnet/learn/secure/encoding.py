@@ -60,6 +60,7 @@ class Encoding:
         clip: largest Euclidean norm of an update, so largest magnitude of one of its elements.
         most_weight: largest weight (number of samples) of a device.
         metrics: what is summed besides.
+        noise_std: standard deviation of the noise of all devices together, for which a sum's check leaves room.
         bits: of a word.
         exponent: log2 of the scale: words per unit of weight * delta.
         metric_exponents: the same of each metric.
@@ -70,6 +71,7 @@ class Encoding:
     clip: float
     most_weight: int
     metrics: tuple[Metric, ...]
+    noise_std: float
     bits: Literal[32, 64]
     exponent: int
     metric_exponents: tuple[int, ...]
@@ -116,8 +118,8 @@ class Encoding:
             found = [_exponent(bound, devices, bits) for bound, _ in wanted]
             fine = all(0.5 / 2.0**e <= most for e, (_, most) in zip(found, wanted, strict=True))
             if fine and heaviest < 2 ** (bits - 1):
-                named = tuple(metrics)
-                return Encoding(parameters, devices, clip, most_weight, named, bits, found[0], tuple(found[1:]))
+                planned = (parameters, devices, clip, most_weight, tuple(metrics), noise_std)
+                return Encoding(*planned, bits, found[0], tuple(found[1:]))
         raise refusal(
             Reason.OVERFLOW,
             f"a sum of {devices} devices of weight up to {most_weight}, clip {clip}, noise {noise_std}, to within "

@@ -25,10 +25,9 @@ COMPLETE_UP_TO = 50
 CORRUPTED = 0.1
 DROPPED = 0.2
 #: Failure probability of privacy for one order of the ring, as a power of two. The server chooses who is in the
-#: round once it has seen all keys: 2^24 tries at a better order leave 2^-40.
+#: round once it has seen all keys: 2^24 tries at a better order leave 2^-40. The server says `neighbours` too, so
+#: no lower bound is accepted of these.
 FAILURE_BITS = 64
-#: The same where somebody set `neighbours` by hand: less than this is refused.
-LEAST_FAILURE_BITS = 40
 #: The same of more than half of a window dropping out by chance, which only costs the round.
 LOST_BITS = 20
 
@@ -123,17 +122,20 @@ def neighbours_needed(devices: int) -> int:
 
 def _half(devices: int, neighbours: int) -> int:
     """Return half of the degree, 0 for a complete graph."""
+    # Few devices are safe from a third of them only if all are neighbours: a ring is made for a tenth.
+    if devices <= COMPLETE_UP_TO:
+        return 0
     if neighbours == 0:
-        return 0 if devices <= COMPLETE_UP_TO else _least_half(devices)
+        return _least_half(devices)
     half = (neighbours + 1) // 2
     if 2 * half >= devices - 1:
         return 0
     bits = _failure_bits(devices, math.ceil(CORRUPTED * devices), half, half // 2 + 1)
-    if bits < LEAST_FAILURE_BITS:
+    if bits < FAILURE_BITS:
         raise refusal(
             Reason.NEIGHBOURHOOD,
             f"{neighbours} neighbours in a round of {devices} devices: a failure probability of 2^-{bits:.0f}, "
-            f"at most 2^-{LEAST_FAILURE_BITS} is accepted; set neighbours to 0",
+            f"at most 2^-{FAILURE_BITS} is accepted; set neighbours to 0",
         )
     return half
 

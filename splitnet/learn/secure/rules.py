@@ -16,8 +16,8 @@ class RoundRules:
 
     Attributes:
         threshold: share of the round's devices that must survive, above one half.
-        neighbours: devices that each one shares masks with; 0 for all of up to 50, and above that as many as
-            `Graph` finds necessary.
+        neighbours: devices that each one shares masks with, in a round of more than 50, below which all do; 0 for
+            as many as `Graph` finds necessary.
     """
 
     threshold: float = 2 / 3

@@ -130,6 +130,7 @@ NOT_TRAINABLE = (
     (rough("MatMul", floats(2, 3), floats(3)), "is a vector"),
     (rough("MaxPool", floats(1, 1, 5, 5), kernel_shape=[3, 3], opset=13), "need opset 16"),
     (rough("MaxPool", floats(1, 1, 4, 4), kernel_shape=[2, 2], strides=[2, 2], storage_order=1), "column-major"),
+    (rough("AveragePool", floats(1, 1, 8), kernel_shape=[1], strides=[4], auto_pad="SAME_LOWER"), "too far apart"),
     (rough("GroupNormalization", floats(2, 4, 3), floats(2), floats(2), opset=18, num_groups=2), "opset 21"),
     (rough("CumSum", floats(2, 3), np.array(1, np.int64)), "has no backward"),
 )

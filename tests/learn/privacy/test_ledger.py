@@ -56,6 +56,17 @@ def test_a_round_beyond_the_budget_does_not_start(tmp_path: Path) -> None:
     assert spend(Ledger(path, wider), fit) > 6.0
 
 
+def test_what_another_job_has_spent_meanwhile_counts(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.json"
+    mine, others = Ledger(path, SETTINGS), Ledger(path, SETTINGS)
+    others.spend("theirs", 0, 0, [PROMISE])
+    total = mine.spend("mine", 0, 0, [PROMISE]).epsilon_total
+    assert total == epsilon_of([PROMISE.rho] * 2, 1e-6)
+    assert [each.run for each in Ledger(path, SETTINGS).spent] == ["theirs", "mine"]
+    with pytest.raises(ConfigError, match="was paid for already"):
+        mine.spend("theirs", 0, 0, [PROMISE])
+
+
 def test_every_attempt_is_paid_for_and_only_once(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.json", SETTINGS)
     first = ledger.spend("run", 0, 0, [PROMISE])
@@ -74,6 +85,6 @@ def test_a_damaged_ledger_is_not_an_empty_one(content: str, tmp_path: Path) -> N
 
 def test_what_cannot_be_written_is_not_spent(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "none" / "ledger.json", SETTINGS)
-    with pytest.raises(OperatorError, match="cannot be written"):
+    with pytest.raises(OperatorError, match="cannot be locked"):
         spend(ledger, 0)
     assert ledger.spent == ()

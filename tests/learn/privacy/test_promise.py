@@ -157,3 +157,10 @@ def test_the_sum_of_two_keeps_the_promise(order: float) -> None:
     divergence = float(special.logsumexp(terms)) / (order - 1)
     rho = distributed_promise(NoiseShare(Fraction(variance), 2), clip=shift - 0.5, scale=1.0, size=1).rho
     assert 0.7 * rho * order < divergence <= rho * order
+
+
+def test_a_secure_sum_has_rounded_the_update_before_central_noise() -> None:
+    """Of 10^6 coordinates each may be half a step off: 500 steps together, of the 2^15 that the clip has."""
+    plain, secure = (central_promise(2.0, size=10**6, encoded=steps) for steps in (None, 2.0**15))
+    assert secure.sensitivity == pytest.approx(plain.sensitivity + 2**24 * 500 / 2**15)
+    assert secure.rho == pytest.approx(plain.rho * (1 + 500 / 2**15) ** 2, rel=1e-3)

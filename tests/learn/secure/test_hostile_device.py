@@ -198,13 +198,21 @@ def test_shares_that_are_missing() -> None:
     assert run.server.receive(device, resign(run, device, Kind.UNMASK, unmask.to_bytes())) is Reason.BAD_SHARE
 
 
-def test_a_sum_that_devices_cannot_have_made() -> None:
+@pytest.mark.parametrize(
+    ("word", "added"),
+    [
+        pytest.param(PARAMETERS, 10**6, id="weight"),
+        pytest.param(PARAMETERS + 1, 2**30, id="metric"),
+        pytest.param(0, 2**30, id="update"),
+    ],
+)
+def test_a_sum_that_devices_cannot_have_made(word: int, added: int) -> None:
     run = Run(fleet(4)).to(Leg.MASKED)
     device = run.fleet.ids[0]
     answer_all_but(run, device)
     view = Masked.from_bytes(Envelope.from_bytes(run.answer(Leg.MASKED, device)).payload).view
     ring = run.vectors[device]
-    ring[PARAMETERS] += np.uint32(10**6)
+    ring[word] += np.uint32(added)
     message = resign(run, device, Kind.MASKED, Masked(view, vector_digest(ring)).to_bytes())
     assert run.server.receive(device, message, ring) is None
     go_on(run)

@@ -190,6 +190,17 @@ def test_too_few_neighbours_by_the_settings() -> None:
         Run(devices).to(Leg.SHARES)
 
 
+@pytest.mark.parametrize("neighbours", [1, 4, 8])
+def test_settings_cannot_thin_out_a_small_round(neighbours: int) -> None:
+    """With 4 neighbours, 3 of 10 devices beside another would give the server both of its secrets."""
+    devices = fleet(10, rules=RoundRules(neighbours=neighbours))
+    run = Run(devices)
+    run.to(Leg.SHARES)
+    for device in devices.ids:
+        peers = peers_of(run, device)
+        assert len(peers.advertised) == 9
+
+
 def test_shares_are_kept_back_or_altered(asked_to_mask: Run) -> None:
     run, (device, victim, other, *_) = asked_to_mask, asked_to_mask.fleet.ids
 
