@@ -49,5 +49,7 @@ def _follow(session: Session, folder: PackageFolder, signals: "queue.SimpleQueue
             session.load(folder.newest().path)
         except SplitNetError as err:
             logger.warning("version %d goes on: %s", session.version, err)
+        except Exception:  # or no later SIGHUP would be heard
+            logger.exception("version %d goes on", session.version)
         else:
             logger.info("version %d runs", session.version)

@@ -56,6 +56,8 @@ class TierClient:
         """Call `method` once (see `call_once` for what is raised); the message names the tier."""
         try:
             return call_once(self._channel, method, request, timeout_s=timeout_s, wait=False)
+        except UnavailableError as err:
+            raise UnavailableError(f"{self.address}: {err}; see that a tier listens there") from err
         except SplitNetError as err:
             raise type(err)(f"{self.address}: {err}") from err
 

@@ -86,7 +86,12 @@ class Loader:
         done: Future[None] = Future()
         done.set_running_or_notify_cancel()
         # A daemon: a tier that is told to end does not wait for what nobody will ask for.
-        threading.Thread(target=self._run, args=(name, plan, done), name="load", daemon=True).start()
+        thread = threading.Thread(target=self._run, args=(name, plan, done), name="load", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as err:  # the system has no thread left
+            self._busy.release()
+            raise OverloadedError("no thread is left to load a package; try again later") from err
         return done
 
     def unload(self, change: ModelChange) -> None:

@@ -52,8 +52,8 @@ class Call:
 
     @property
     def dy(self) -> ir.Value:
-        """The gradient of the first output."""
-        if self.upstream[0] is None:
+        """The gradient of the first output, the only one that the loss may depend on."""
+        if self.upstream[0] is None or any(each is not None for each in self.upstream[1:]):
             raise self.refused("the loss depends on another output than its first")
         return self.upstream[0]
 
