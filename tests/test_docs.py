@@ -139,6 +139,7 @@ REFERENCE = {
     "emulate": "emulate",
     "keys": "identities",
     "release": "release",
+    "federate": "federated",
     "samples": "learning",
 } | dict.fromkeys(("inspect", "cloud", "edge", "device", "demo"), "programs")
 

@@ -43,8 +43,8 @@ class SecureSettings(Frozen):
     Attributes:
         enabled: False sends plain updates; a device refuses that unless its own policy allows it.
         threshold: share of a cohort's devices that must survive for its sum to be opened; above one half.
-        neighbours: peers that each device shares masks with; 0 means all up to 50 devices, and above that
-            as many as keep the failure probability below 2^-40 (Bell et al. 2020).
+        neighbours: peers that each device shares masks with, above 50 devices; up to 50 it is all of them. 0 takes
+            as many as keep the failure probability below 2^-64 (Bell et al. 2020); fewer are refused.
     """
 
     enabled: bool = True

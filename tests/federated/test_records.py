@@ -1,8 +1,10 @@
 """Leg messages over Flower's records and through Flower's own serialisation."""
 
+import io
+
 import numpy as np
 import pytest
-from flwr.app import ConfigRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 from flwr.common.serde import recorddict_from_proto, recorddict_to_proto
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,4 +55,33 @@ def test_large_things_are_never_in_a_config_record() -> None:
 )
 def test_other_records_are_refused(records: RecordDict) -> None:
     with pytest.raises(PeerProtocolError, match="Flower message"):
+        from_records(records)
+
+
+def _npz() -> bytes:
+    content = io.BytesIO()
+    np.savez(content, x=np.zeros(3))
+    return content.getvalue()
+
+
+_HUGE = b"{'descr': '<u4', 'fortran_order': False, 'shape': (9999999999999,), }"
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("torch", b"x"),
+        ("numpy.ndarray", b""),
+        ("numpy.ndarray", b"junk"),
+        ("numpy.ndarray", _npz()),
+        ("numpy.ndarray", b"PK\x03\x04junk"),
+        ("numpy.ndarray", b"\x93NUMPY\x01\x00\x02\x00{("),
+        ("numpy.ndarray", b"\x93NUMPY\x01\x00" + (118).to_bytes(2, "little") + _HUGE.ljust(117) + b"\n"),
+    ],
+    ids=["stype", "empty", "junk", "npz", "zip", "header", "huge"],
+)
+def test_an_array_of_nonsense_is_refused(kind: str, content: bytes) -> None:
+    records = RecordDict({"splitnet": ConfigRecord({"header": b"{}", "body": b""})})
+    records["splitnet.arrays"] = ArrayRecord({"vector.masked": Array("<u4", (3,), kind, content)})
+    with pytest.raises(PeerProtocolError, match=r"array 'vector\.masked'"):
         from_records(records)

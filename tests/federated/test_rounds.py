@@ -178,6 +178,7 @@ def test_distributed_privacy(make: Make) -> None:
     assert spent[-1] <= 8.0
     assert len(rounds) < 5, "the budget is reached before"
     assert "beyond privacy.budget" in json.loads(world.folder.result_path.read_text())["ended"]
+    assert len(events(world.folder, "began")) == len(rounds), "no device trains for a round that is not paid for"
     assert rounds[0]["metrics"] == {}
     assert rounds[0]["weight"] == rounds[0]["devices"] == 4
     # The noise of deviation 1.0 over 4 devices is 0.25 in each coordinate of the mean, or a little more.

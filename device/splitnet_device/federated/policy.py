@@ -29,7 +29,7 @@ class FederatedConfig(Frozen):
     store: Path
     passphrase: Path | None = None
     least_peers: Annotated[int, Field(ge=1, le=65_534)] = 2
-    least_threshold: Annotated[float, Field(ge=0.5, le=1)] = 0.5
+    least_threshold: Annotated[float, Field(ge=0.5, le=1)] = 2 / 3
     allow_plain: bool = False
     training_s: Annotated[float, Field(gt=0, le=86_400)] = 600.0
 

@@ -48,6 +48,19 @@ class Account:
         except ConfigError as err:
             raise BudgetError(str(err)) from err
 
+    def check(self, work: Undertaking) -> None:
+        """Make sure that the budget allows a turn, before any device trains for it.
+
+        Raises:
+            BudgetError: it does not.
+        """
+        if self._ledger is None:
+            return
+        try:
+            self._ledger.check([self._promise(work, len(devices)) for devices in work.cohorts.values()])
+        except ConfigError as err:
+            raise BudgetError(str(err)) from err
+
     def noisy(self, sums: Sequence[CohortSum]) -> list[CohortSum]:
         """Return the sums with the server's noise, where the settings want that."""
         privacy = self._settings.privacy

@@ -65,7 +65,8 @@ class Members:
     def doubt(self, devices: Iterable[str]) -> None:
         """Have devices introduce themselves again: they did not answer, and may be another node by now."""
         doubted = set(devices)
-        self._devices = {node: device for node, device in self._devices.items() if device not in doubted}
+        for node in [node for node, device in self._devices.items() if device in doubted]:
+            del self._devices[node], self._again_at[node]
 
     def _strangers(self, nodes: set[int]) -> list[int]:
         now = time.monotonic()

@@ -73,7 +73,9 @@ def _checked(work: Undertaking, answer: LegMessage) -> _Update:
         raise PeerProtocolError("its update is longer than the clip, or not finite")
     if header.samples > (most := most_weight(work.settings)):
         raise PeerProtocolError(f"its weight is {header.samples}, the largest is {most}")
-    known = [] if is_private(work.settings) else [metric for metric in METRICS if metric.name in header.metrics]
+    known = () if is_private(work.settings) else METRICS
+    if missing := [metric.name for metric in known if metric.name not in header.metrics]:
+        raise PeerProtocolError(f"its metrics lack {missing}")
     metrics = {each.name: float(np.clip(header.metrics[each.name], each.low, each.high)) for each in known}
     return _Update(header.samples, vector, metrics)
 

@@ -105,6 +105,7 @@ class Round:
             cohorts=form_cohorts({device: sites[device] for device in asked}, least=settings.least_devices),
             keys=self._roster.keys,
         )
+        self._account.check(work)
         folder.log("began", round=turn.round, attempt=turn.attempt, devices=len(asked), cohorts=len(work.cohorts))
         return work, Asking(self._fleet, nodes, settings, folder, turn)
 

@@ -1,9 +1,11 @@
 """Leg messages as Flower's records: small things in a ConfigRecord, everything large in an ArrayRecord."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
+from numpy.typing import NDArray
 
 from splitnet.errors import PeerProtocolError
 from splitnet.learn.legs import LegMessage
@@ -44,7 +46,7 @@ def from_records(records: RecordDict) -> LegMessage:
         arrays = _arrays(records)
         header = small["header"]
         body = small[_BODY] if _BODY in small else arrays.pop(_BODY).tobytes()
-    except (KeyError, ValueError) as err:
+    except (KeyError, ValueError, TypeError) as err:
         raise PeerProtocolError(f"Flower message: not of a federated round of SplitNet ({err})") from err
     if not isinstance(header, bytes) or not isinstance(body, bytes):
         raise PeerProtocolError("Flower message: header and body must be bytes")
@@ -54,4 +56,19 @@ def from_records(records: RecordDict) -> LegMessage:
 
 def _arrays(records: RecordDict) -> Tensors:
     found: Mapping[str, Array] = records.array_records.get(_LARGE, {})
-    return {name: array.numpy() for name, array in found.items()}
+    return {name: _values(name, array) for name, array in found.items()}
+
+
+def _values(name: str, array: Array) -> NDArray[Any]:
+    """Return the values of an array that anyone may have written.
+
+    Raises:
+        PeerProtocolError: it is none.
+    """
+    try:
+        values: object = array.numpy()
+    except Exception as err:  # zip, header and length errors of numpy are of a dozen kinds
+        raise PeerProtocolError(f"Flower message: array {name!r} cannot be read ({type(err).__name__})") from err
+    if not isinstance(values, np.ndarray) or values.dtype.hasobject:
+        raise PeerProtocolError(f"Flower message: array {name!r} is a {type(values).__name__}")
+    return values

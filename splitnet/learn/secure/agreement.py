@@ -71,13 +71,13 @@ def check_confirmations(seat: Seat, sharers: Ids, survivors: Ids, signatures: Ta
     Raises:
         RefusalError: fewer did, or others (sets-differ).
     """
-    others = sorted(signatures.keys() - {seat.id})
+    others = signatures.keys() - {seat.id}
     needed = seat.graph.threshold - 1
-    if not set(others) <= set(survivors) or len(others) < needed:
+    if not others <= set(survivors) or len(others) < needed:
         raise refusal(
             Reason.SETS_DIFFER,
             f"{len(others)} other devices confirmed the survivors: expected {needed} or more, all survivors",
         )
     payload = confirmation(seat, sharers, survivors).to_bytes()
-    for device in others[:needed]:
-        seat.check_signed(Kind.CONFIRM, device, payload, signatures[device])
+    for device, signature in signatures.items():
+        seat.check_signed(Kind.CONFIRM, device, payload, signature)

@@ -43,7 +43,7 @@ class DevicePolicy:
     """
 
     least_peers: int = 2
-    least_threshold: float = 0.5
+    least_threshold: float = 2 / 3
 
     def __post_init__(self) -> None:
         if self.least_peers < 1:

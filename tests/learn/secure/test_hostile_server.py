@@ -312,6 +312,16 @@ def test_sharers_are_split() -> None:
             run.devices[device].confirm(told)
 
 
+@pytest.mark.parametrize("whose", [0, -1])
+def test_every_confirmation_that_is_shown_counts(whose: int) -> None:
+    run = Run(fleet(9)).to(Leg.UNMASK)
+    device = run.fleet.ids[0]
+    given = Confirmations.from_bytes(Envelope.from_bytes(run.inbox[device]).payload).signatures
+    forged = Confirmations(given | {list(given)[whose]: bytes(64)})
+    with refused(Reason.SETS_DIFFER):
+        run.devices[device].unmask(server_message(CONTEXT, Kind.CONFIRMATIONS, forged.to_bytes()))
+
+
 def test_confirmations_are_too_few_or_not_of_survivors() -> None:
     run = Run(fleet(9)).to(Leg.UNMASK)
     device = run.fleet.ids[0]

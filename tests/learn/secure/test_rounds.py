@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splitnet.errors import RefusalError
-from splitnet.learn.secure import Contribution, Encoding, Leg, Opened, Reason, RoundRules
+from splitnet.learn.secure import Contribution, DevicePolicy, Encoding, Leg, Opened, Reason, RoundRules
 from splitnet.learn.secure.device_state import DeviceState, Stage
 from splitnet.learn.secure.graph import neighbours_needed
 from tests.learn.secure.fleet import Fleet, Run, fleet
@@ -141,7 +141,7 @@ def test_a_secret_is_zeroed_before_it_is_forgotten() -> None:
 
 
 def test_a_threshold_near_one_half_lets_almost_half_drop_out() -> None:
-    devices = fleet(9, rules=RoundRules(threshold=0.51))
+    devices = fleet(9, rules=RoundRules(threshold=0.51), policy=DevicePolicy(least_threshold=0.5))
     opened = Run(devices, {Leg.MASKED: devices.ids[:4]}).finish()
     assert len(opened.devices) == 5
     holds_the_sum(opened, devices)
