@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from splitnet.cli.console import print_json, start_logging
+from splitnet.cli.console import print_json, print_line, start_logging
+from splitnet.errors import InvalidArgumentError
 
 federate = typer.Typer(
     name="federate", help="Have a fleet of devices learn together, in rounds on Flower.", no_args_is_help=True
@@ -73,6 +74,8 @@ def run(
     place = Place(superlink, root_certificates, local, stores, insecure=insecure)
     wanted = Asked(package, roster, operator, settings, rounds, ledger)
     next_version = None
+    if calibration is None and (judge is not None or release is not None):
+        raise InvalidArgumentError("--judge and --release belong to --calibration, which makes the next version")
     if calibration is not None:
         next_version = Release(calibration, judge, release or output / "next.split")
     run_asked(output, wanted, place, release=next_version, resume=resume, as_json=json_output)
@@ -99,4 +102,8 @@ def stop(job: _Job) -> None:
 
     folder = JobFolder(job)
     folder.job()
+    if not folder.running:
+        print_line("the job does not run: there is nothing to stop")
+        return
     folder.ask_to_stop()
+    print_line("stopping: the leg that is under way is given up; `splitnet federate run --resume` goes on")

@@ -37,22 +37,52 @@ class Asked:
     ledger: Path | None = None
 
 
-def open_job(folder: JobFolder, asked: Asked, fleet: TryOutFleet | None, *, resume: bool) -> Job:
-    """Return the job of a folder: a new one, or with `resume` the one that is there.
+def check_job(folder: JobFolder, asked: Asked, *, try_out: bool, resume: bool) -> tuple[Path, FederatedSettings]:
+    """Return package and settings of the job that `open_job` would open, before anything of it is written.
+
+    Args:
+        folder: of the job.
+        asked: what it shall be.
+        try_out: whether its devices will be made on this machine.
+        resume: whether it is the one that is in the folder.
 
     Raises:
         InvalidArgumentError: an option is missing, or says again what the job in the folder says already.
         ConfigError: settings or roster are wrong, nothing in the package is trainable, or there is a job already.
-        NotFoundError: a file is missing.
+        NotFoundError: a file is missing, or the job to be resumed.
     """
     if resume:
         if given := [each.name for each in fields(asked) if getattr(asked, each.name) is not None]:
             raise InvalidArgumentError(f"--resume goes on with the job as it is: leave out --{given[0]}")
-        return folder.job()
+        job = folder.job()
+        return job.package, job.settings
     if folder.exists:
         raise ConfigError(
             f"{folder.path}: holds a job already: --resume goes on with it, or take another --output"
         )
+    package = open_package(needed(asked.package, "--package"))
+    initial_parameters(package)
+    settings = read_settings(asked.settings, asked.rounds)
+    if not try_out:
+        roster = load_roster(
+            needed(asked.roster, "--roster"), operator_public(needed(asked.operator, "--operator"))
+        )
+        if len(roster.devices) < settings.least_devices:
+            raise ConfigError(
+                f"{asked.roster}: {len(roster.devices)} devices, a round needs {settings.least_devices} "
+                "(the settings' least_devices): enrol more, or lower that"
+            )
+    return package.path, settings
+
+
+def open_job(folder: JobFolder, asked: Asked, fleet: TryOutFleet | None, *, resume: bool) -> Job:
+    """Return the job of a folder, as `check_job` allowed it: a new one, or with `resume` the one that is there.
+
+    Raises:
+        SplitNetError: a file was changed meanwhile.
+    """
+    if resume:
+        return folder.job()
     package = open_package(needed(asked.package, "--package"))
     job = Job(
         run=secrets.token_hex(8),
@@ -62,7 +92,6 @@ def open_job(folder: JobFolder, asked: Asked, fleet: TryOutFleet | None, *, resu
         ledger=(asked.ledger or folder.path / "privacy.json").resolve(),
         settings=read_settings(asked.settings, asked.rounds),
     )
-    load_roster(job.roster, job.operator)
     folder.create(job, initial_parameters(package))
     return job
 

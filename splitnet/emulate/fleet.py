@@ -1,5 +1,6 @@
 """A fleet for a try-out: keys, a roster and state directories for devices that all live on this machine."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,5 +95,7 @@ def read_fleet(folder: Path) -> TryOutFleet:
 
 
 def _terms(package: Path, store: Path, terms: Mapping[str, object]) -> str:
-    lines = [f'package = "{package.resolve()}"', f'store = "{store.resolve()}"']
+    # TOML writes text as JSON does, but for characters above the basic plane, which are left as they are.
+    paths = {"package": package.resolve(), "store": store.resolve()}
+    lines = [f"{key} = {json.dumps(str(path), ensure_ascii=False)}" for key, path in paths.items()]
     return "\n".join([*lines, *(f"{key} = {str(value).lower()}" for key, value in terms.items())]) + "\n"
