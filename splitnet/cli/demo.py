@@ -53,8 +53,8 @@ def demo(
 ) -> None:
     """Inspect circuit boards over a slow device, an edge and a cloud on this machine, in about a minute.
 
-    With --federated, six devices on lines that the model never saw learn together from what they had to send
-    up, in rounds of secure sums, and go on with what they learned.
+    With --federated, in about two: six devices on lines that the model never saw learn together from what they
+    had to send up, in rounds of secure sums, and go on with what they learned.
     """
     start_logging(verbose=verbose)
     if (federated and samples is not None) or (rounds is not None and not federated):
