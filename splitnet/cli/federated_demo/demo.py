@@ -150,9 +150,13 @@ def _result(
         rounds=learned.rounds,
         clients=learned.clients,
         learned_from=learned.learned_from,
+        round_s=learned.seconds,
+        round_bytes_per_device=learned.bytes_per_device,
         secure_sum_max_abs_error=learned.sum_error,
         swap=swap,
-        refused=None if released else candidate.judgement.reason,
+        thresholds=(_threshold(package), _threshold(candidate.package)),
+        released=released,
+        reason=candidate.judgement.reason,
     )
 
 
@@ -163,7 +167,14 @@ def _outcomes(package: Package, samples: Samples) -> Outcomes:
     return route(package.manifest, observed, samples.labels)
 
 
-def _device_accuracy(outcomes: Outcomes) -> float:
-    if outcomes.device_right is None:
+def _threshold(package: Package) -> float:
+    segment = package.manifest.segment_of("device")
+    head = None if segment is None else package.manifest.exit_of(segment.id)
+    if head is None:
         raise InvalidArgumentError("the package has no exit at the device")
+    return head.threshold
+
+
+def _device_accuracy(outcomes: Outcomes) -> float:
+    assert outcomes.device_right is not None
     return float(np.mean(outcomes.device_right))

@@ -53,10 +53,14 @@ class FederatedResult:
         rounds: that were completed.
         clients: devices in them.
         learned_from: tiles that taught the devices.
+        round_s: seconds of a round, the median.
+        round_bytes_per_device: that a device received and sent in a round, the median.
         secure_sum_max_abs_error: largest difference between the secure mean of the first round and the plain mean
             of the same updates.
         swap: what was asked while the versions changed.
-        refused: why the new version was not released; None if it was.
+        thresholds: of the device's exit, in the first version and in the new one.
+        released: whether the new version was.
+        reason: of the judgement.
     """
 
     before: Half
@@ -65,9 +69,13 @@ class FederatedResult:
     rounds: int
     clients: int
     learned_from: int
+    round_s: float
+    round_bytes_per_device: float
     secure_sum_max_abs_error: float
     swap: SwapLoad
-    refused: str | None
+    thresholds: tuple[float, float]
+    released: bool
+    reason: str
 
     @property
     def errors(self) -> int:
@@ -84,14 +92,17 @@ class FederatedResult:
             "rounds": self.rounds,
             "clients": self.clients,
             "learned_from": self.learned_from,
+            "round_s": self.round_s,
+            "round_bytes_per_device": self.round_bytes_per_device,
             "secure_sum_max_abs_error": self.secure_sum_max_abs_error,
             "errors": self.errors,
             "swap": {
                 "answers_by_version": {str(name): count for name, count in sorted(self.swap.answers.items())},
                 "fallbacks": self.swap.fallbacks,
             },
-            "released": self.refused is None,
-        } | ({"reason": self.refused} if self.refused is not None else {})
+            "released": self.released,
+            "reason": self.reason,
+        }
 
     def print(self, *, seconds: float) -> None:
         """Print the table and what it says to standard output."""
@@ -140,21 +151,24 @@ def _row(table: Table, name: str, half: Half) -> None:
 def _said(result: FederatedResult) -> list[str]:
     learned = (
         f"{result.clients} devices learned in {result.rounds} rounds from the {result.learned_from} tiles that "
-        "they had to send up, by the answers that came back: without labels, and no tile left them for it."
+        "they had to send up, by the answers that came back: without labels, and no tile left them for it. "
+        f"A round took {result.round_s:.0f} s, and {result.round_bytes_per_device / 1024:,.0f} KB of each device."
     )
     summed = (
         "The server saw masked vectors alone. Their mean in the first round is within "
         f"{result.secure_sum_max_abs_error:.1e} of the plain mean of the same updates."
     )
-    if result.refused is not None:
-        return [learned, summed, f"[yellow]The new version was not released:[/] {result.refused}"]
+    judged = f"Judged on the tiles that chose the first version's thresholds: {result.reason}."
+    here = "All of it ran on this machine: devices are sessions of one process, Wi-Fi and WAN are emulated."
+    if not result.released:
+        return [learned, summed, f"[yellow]The new version was not released.[/] {judged}", here]
     answers = ", ".join(f"{count:,} of version {name}" for name, count in sorted(result.swap.answers.items()))
     swapped = f"Swapped under load: {answers}; {result.swap.errors} errors, {result.swap.fallbacks} fallbacks."
     fewer = 1 - result.after.forwarded_share / max(result.before.forwarded_share, 1e-9)
     alike = 1 - result.after.forwarded_share / max(result.unlearned[1], 1e-9)
-    return [
-        learned,
-        summed,
-        swapped,
-        f"Sent up: {fewer:.0%} fewer than of the first half; of the second, {alike:.0%} fewer than before.",
-    ]
+    old, new = result.thresholds
+    sent = (
+        f"Sent up: {fewer:.0%} fewer than of the first half; of the second, {alike:.0%} fewer than before. The "
+        f"device's exit answers from a confidence of {new:.3f} on, before from {old:.3f}, at the same stated risk."
+    )
+    return [learned, summed, judged, swapped, sent, here]

@@ -34,6 +34,8 @@ class Learned:
         rounds: that were completed.
         clients: devices in the last of them.
         learned_from: samples in the last of them.
+        seconds: of a round, the median.
+        bytes_per_device: of a device in a round, both ways, the median, without Flower's framing.
         sum_error: largest difference between the first round's mean update by the secure sum and the mean of
             the same updates in the clear.
     """
@@ -42,6 +44,8 @@ class Learned:
     rounds: int
     clients: int
     learned_from: int
+    seconds: float
+    bytes_per_device: float
     sum_error: float
 
 
@@ -86,6 +90,10 @@ def learn(task: Task, fleet: TryOutFleet, stores: Mapping[str, Path], on_round: 
         rounds=last.rounds,
         clients=ended[-1]["devices"],
         learned_from=round(ended[-1]["weight"]),
+        seconds=float(np.median([event["seconds"] for event in ended])),
+        bytes_per_device=float(
+            np.median([(event["down_bytes"] + event["up_bytes"]) / event["devices"] for event in ended])
+        ),
         sum_error=float(np.abs(secure - plain).max()),
     )
 
