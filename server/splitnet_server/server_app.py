@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 JOB = "job"
 
 # A pull costs the SuperLink several requests; answers come in over a second or more.
-_LOOK_AGAIN_S = 0.2
+_LOOK_AGAIN_S = 0.1
 
 app = ServerApp()
 

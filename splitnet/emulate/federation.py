@@ -12,7 +12,7 @@ from splitnet.errors import InvalidArgumentError
 from splitnet.learn.flower.runs import CLIENT_APP, SERVER_APP, check_installed, flower_environment, program
 
 # A SuperExec asks for work so often; as shipped every second.
-_POLL = {"FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.2"}
+_POLL = {"FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,16 @@ class LocalFederation:
         folder: for logs, the SuperLink's database and Flower's own files; made if missing.
         nodes: the SuperNodes.
         quick: with the short waits of `splitnet.learn.flower.quick`; False runs the programs as shipped.
+        durable: keep the SuperLink's state in a file, so that it survives a kill; in memory legs are faster.
     """
 
-    def __init__(self, folder: Path, nodes: Sequence[LocalNode], *, quick: bool = True) -> None:
+    def __init__(
+        self, folder: Path, nodes: Sequence[LocalNode], *, quick: bool = True, durable: bool = False
+    ) -> None:
         check_installed()
         self.folder = folder
         self._quick = quick
+        self._durable = durable
         self._port = free_port()
         self._superlink = self._process("superlink", self._superlink_command())
         self._superexec = self._process("superexec", self._superexec_command(self._port, SERVER_APP))
@@ -61,7 +65,7 @@ class LocalFederation:
 
     @property
     def database(self) -> Path:
-        """The SuperLink's database file."""
+        """The SuperLink's database file, if it is durable."""
         return self.folder / "superlink.db"
 
     @property
@@ -141,7 +145,8 @@ class LocalFederation:
     def _superlink_command(self) -> list[str]:
         return [
             *(*program("superlink"), "--insecure", "--host", "127.0.0.1", "--port", str(self._port)),
-            *("--isolation", "process", "--database", str(self.database)),
+            *("--isolation", "process"),
+            *(("--database", str(self.database)) if self._durable else ()),
             "--disable-runtime-dependency-installation",
         ]
 

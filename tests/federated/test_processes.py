@@ -89,7 +89,8 @@ def world(tmp_path_factory: pytest.TempPathFactory, trainable: Trainable) -> Wor
 
 @pytest.fixture(scope="module")
 def federation(tmp_path_factory: pytest.TempPathFactory, world: World) -> Iterator[LocalFederation]:
-    with LocalFederation(tmp_path_factory.mktemp("federation"), world.fleet.nodes) as running:
+    folder = tmp_path_factory.mktemp("federation")
+    with LocalFederation(folder, world.fleet.nodes, durable=True) as running:
         yield running
 
 
