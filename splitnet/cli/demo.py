@@ -53,7 +53,7 @@ def demo(
 ) -> None:
     """Inspect circuit boards over a slow device, an edge and a cloud on this machine, in about a minute.
 
-    With --federated, in about two: six devices on lines that the model never saw learn together from what they
+    With --federated, in one or two: six devices on lines that the model never saw learn together from what they
     had to send up, in rounds of secure sums, and go on with what they learned.
     """
     start_logging(verbose=verbose)
