@@ -50,23 +50,17 @@ class Members:
         """
         end = time.monotonic() + patience.leg_s
         while True:
-            nodes = set(self._fleet.nodes())
-            # Of two nodes that are one device the later introduction counts: a restarted SuperNode is a new node.
-            devices = {device: node for node, device in self._devices.items() if node in nodes}
-            enough = len(devices) >= least
-            strangers = self._strangers(nodes, hurried=not enough)
-            settled = enough and not strangers and time.monotonic() >= self._newest_at + patience.grace_s
+            devices = self._connected(patience)
+            now = time.monotonic()
+            settled = len(devices) >= least and now >= self._newest_at + patience.grace_s
             if settled or len(devices) == len(self._keys):
                 return devices
-            if time.monotonic() >= end or patience.stopped():
+            if now >= end or patience.stopped():
                 raise UnavailableError(
                     f"{len(devices)} of the roster's {len(self._keys)} devices are connected, the round needs "
                     f"{least}: see that their SuperNodes run, with devices that the operator has enrolled"
                 )
-            if strangers:
-                self._meet(strangers, patience, hurried=not enough)
-            else:
-                time.sleep(_LOOK_AGAIN_S)
+            time.sleep(_LOOK_AGAIN_S)
 
     def doubt(self, devices: Iterable[str]) -> None:
         """Have devices introduce themselves again: they did not answer, and may be another node by now."""
@@ -74,21 +68,23 @@ class Members:
         for node in [node for node, device in self._devices.items() if device in doubted]:
             del self._devices[node], self._again_at[node]
 
-    def _strangers(self, nodes: set[int], *, hurried: bool) -> list[int]:
-        """Return the nodes to ask; who did not answer is asked again at once only where devices are wanting."""
+    def _strangers(self, nodes: set[int]) -> list[int]:
         now = time.monotonic()
-        unknown = sorted(nodes - self._devices.keys())
-        return [node for node in unknown if hurried or now >= self._again_at.get(node, 0.0)]
+        return [node for node in sorted(nodes - self._devices.keys()) if now >= self._again_at.get(node, 0.0)]
 
-    def _meet(self, nodes: list[int], patience: Patience, *, hurried: bool) -> None:
+    def _connected(self, patience: Patience) -> dict[str, int]:
+        """Ask who new nodes are, until there are none, and return those that are devices of the fleet."""
+        while strangers := self._strangers(nodes := set(self._fleet.nodes())):
+            self._meet(strangers, patience)
+        # Of two nodes that are one device the later introduction counts: a restarted SuperNode is a new node.
+        return {device: node for node, device in self._devices.items() if node in nodes}
+
+    def _meet(self, nodes: list[int], patience: Patience) -> None:
         hellos = {node: Hello(run=self._run, nonce=secrets.token_hex(32)) for node in nodes}
         questions = {node: LegMessage.of(hello, self._document) for node, hello in hellos.items()}
-        # Where there are enough devices, nobody is waited for longer than the grace: a SuperNode that died is
-        # listed for a minute more.
-        groups = [nodes] if hurried else []
-        most_s = min(patience.leg_s, _ASK_AGAIN_S)
-        patience = Patience(groups, patience.quorum, patience.grace_s, most_s, patience.stopped)
-        answers = self._fleet.ask("hello", questions, patience)
+        # A SuperNode that died is listed for a minute more: nobody is waited for longer than the grace.
+        brief = Patience([], 0.0, patience.grace_s, patience.leg_s, patience.stopped)
+        answers = self._fleet.ask("hello", questions, brief)
         self._again_at |= dict.fromkeys(nodes, time.monotonic() + _ASK_AGAIN_S)
         for node, answer in answers.items():
             try:
