@@ -1,6 +1,7 @@
 """How far answers are apart: to the bit, by how much, and in what they predict."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,11 @@ class Differences:
     labelled: int = 0
     right: int = 0
     expected_right: int = 0
+
+    def figures(self) -> dict[str, Any]:
+        """Return what a package's manifest says of the comparison, by its field's name."""
+        names = ("max_abs", "max_rel", "max_rel_values", "samples", "agreement", "accuracy", "accuracy_drop")
+        return {name: getattr(self, name) for name in names}
 
     def add(self, expected: Tensors, actual: Tensors, count: int) -> None:
         """Compare the outputs of `count` samples by name."""

@@ -128,13 +128,7 @@ class Verifier:
                 self._score_whole(cases, found)
         return VerificationEntry(
             level="tolerance" if plan.lossy or not found.equal else "bit-equal",
-            max_abs=found.max_abs,
-            max_rel=found.max_rel,
-            max_rel_values=found.max_rel_values,
-            samples=found.samples,
-            agreement=found.agreement,
-            accuracy=found.accuracy,
-            accuracy_drop=found.accuracy_drop,
+            **found.figures(),
         )
 
     def _structural(self) -> list[_Case]:

@@ -69,13 +69,7 @@ def _compared(running: Manifest, before: Observation, after: Observation, labels
     return VerificationEntry(
         level="revised",
         against_version=running.model.version,
-        max_abs=found.max_abs,
-        max_rel=found.max_rel,
-        max_rel_values=found.max_rel_values,
-        samples=found.samples,
-        agreement=found.agreement,
-        accuracy=found.accuracy,
-        accuracy_drop=found.accuracy_drop,
+        **found.figures(),
     )
 
 
