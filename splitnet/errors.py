@@ -19,6 +19,18 @@ class NotFoundError(CallerError):
     """The named model, version, file or tensor does not exist here."""
 
 
+class PermissionDeniedError(CallerError):
+    """The caller may not do that here; who may is in the configuration."""
+
+
+class CancelledError(CallerError):
+    """The caller has broken off what it asked for."""
+
+
+class UnimplementedError(CallerError):
+    """The protocol has such a call, but this server does not do it."""
+
+
 class RefusalError(CallerError):
     """A step of a secure sum is refused: what came would endanger the sum or those who share in it.
 
@@ -78,6 +90,9 @@ class Outcome:
 _OUTCOMES: dict[type[SplitNetError], Outcome] = {
     InvalidArgumentError: Outcome("INVALID_ARGUMENT", 2),
     NotFoundError: Outcome("NOT_FOUND", 2),
+    PermissionDeniedError: Outcome("PERMISSION_DENIED", 2),
+    CancelledError: Outcome("CANCELLED", 2),
+    UnimplementedError: Outcome("UNIMPLEMENTED", 2),
     RefusalError: Outcome("FAILED_PRECONDITION", 2),
     CallerError: Outcome("INVALID_ARGUMENT", 2),
     ConfigError: Outcome("FAILED_PRECONDITION", 3),
@@ -106,7 +121,9 @@ _BY_STATUS: dict[str, type[SplitNetError]] = {
     "INVALID_ARGUMENT": InvalidArgumentError,
     "NOT_FOUND": NotFoundError,
     "FAILED_PRECONDITION": OperatorError,
-    "PERMISSION_DENIED": OperatorError,
+    "PERMISSION_DENIED": PermissionDeniedError,
+    "CANCELLED": CancelledError,
+    "UNIMPLEMENTED": UnimplementedError,
     "UNAVAILABLE": UnavailableError,
     "DEADLINE_EXCEEDED": DeadlineExceededError,
     "RESOURCE_EXHAUSTED": OverloadedError,

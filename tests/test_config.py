@@ -73,7 +73,7 @@ def test_a_file_is_read_and_defaults_fill_the_rest(tmp_path: Path) -> None:
     config = load_config(EdgeConfig, path, {})
     assert config.package == Path("p.split")
     assert config.listen == ("::", 8001)
-    assert config.upstream == ("cloud", 8002)
+    assert config.upstream == (("cloud", 8002),)
     assert config.workers == 3
     assert config.queue_limit == TierConfig.model_fields["queue_limit"].default
     assert load_config(EdgeConfig, None, {"package": "p", "listen": "h:1"}).upstream is None
