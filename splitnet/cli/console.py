@@ -2,7 +2,6 @@
 
 import ctypes
 import json
-import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -40,18 +39,6 @@ def prints_to_stderr() -> Iterator[None]:
         ctypes.CDLL(None).fflush(None)  # what C still holds for a pipe
         os.dup2(kept, 1)
         os.close(kept)
-
-
-def start_logging(*, verbose: bool) -> None:
-    """Log to standard error: what needs attention, or everything of note with `verbose`."""
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
-    # They tell of every rewriting of a graph, a hundred lines a model.
-    for name in ("onnx_ir", "onnxscript"):
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def progress_bar() -> Progress:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import splitnet
-from splitnet.cli.console import print_json, start_logging, stderr
+from splitnet.cli.console import print_json, stderr
 from splitnet.cli.demo_report import DemoResult
 from splitnet.errors import InvalidArgumentError, NotFoundError
+from splitnet.telemetry import start_logging
 
 if TYPE_CHECKING:
     from splitnet.cli.federated_demo.report import FederatedResult

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from splitnet.cli.console import print_json, print_line, start_logging
+from splitnet.cli.console import print_json, print_line
 from splitnet.errors import InvalidArgumentError
+from splitnet.telemetry import start_logging
 
 federate = typer.Typer(
     name="federate", help="Have a fleet of devices learn together, in rounds on Flower.", no_args_is_help=True

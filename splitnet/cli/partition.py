@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from splitnet.cli.console import print_json, prints_to_stderr, progress_bar, start_logging
+from splitnet.cli.console import print_json, prints_to_stderr, progress_bar
 from splitnet.cli.partition_result import check_report, print_result, save_report
 from splitnet.cli.values import axis_size
 from splitnet.errors import InvalidArgumentError
+from splitnet.telemetry import start_logging
 from splitnet.tiers import TIERS, Tier
 
 _Model = Annotated[

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from splitnet.cli.console import print_json, prints_to_stderr, start_logging
+from splitnet.cli.console import print_json, prints_to_stderr
 from splitnet.errors import InvalidArgumentError, NotFoundError
+from splitnet.telemetry import start_logging
 from splitnet.tiers import TIERS
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from splitnet.cli.console import print_json, print_line, progress_bar, start_logging
+from splitnet.cli.console import print_json, print_line, progress_bar
 from splitnet.cli.values import axis_size
 from splitnet.errors import InvalidArgumentError
+from splitnet.telemetry import start_logging
 from splitnet.whole_file import write_whole
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from splitnet.cli.console import print_json, print_line, start_logging
+from splitnet.cli.console import print_json, print_line
 from splitnet.config import parse_address
 from splitnet.errors import InvalidArgumentError
+from splitnet.telemetry import start_logging
 
 if TYPE_CHECKING:
     from splitnet.release.candidate import Candidate

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from splitnet.cli.console import print_json, print_line, start_logging, stderr
+from splitnet.cli.console import print_json, print_line, stderr
 from splitnet.config import CloudConfig, DeviceConfig, EdgeConfig, load_config
 from splitnet.errors import InvalidArgumentError
+from splitnet.telemetry import start_logging
 
 _Config = Annotated[Path | None, typer.Option("--config", metavar="FILE.toml", help="Settings; options here win.")]
 _Package = Annotated[Path | None, typer.Option("--package", metavar="P", help="Directory of the package.")]

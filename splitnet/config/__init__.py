@@ -4,7 +4,7 @@ from splitnet.config.adaptive import AdaptiveConfig
 from splitnet.config.addresses import Address, Addresses, format_address, is_loopback, parse_address
 from splitnet.config.answers import CacheConfig
 from splitnet.config.links import LinkConfig
-from splitnet.config.programs import CloudConfig, DeviceConfig, EdgeConfig, StorePolicy, TierConfig
+from splitnet.config.programs import CloudConfig, DeviceConfig, EdgeConfig, LogFormat, StorePolicy, TierConfig
 from splitnet.config.reading import Frozen, Model, describe, load_config, read_toml
 from splitnet.config.security import AccessRule, TlsConfig
 from splitnet.config.serving import BatchingConfig, QuotaConfig
@@ -21,6 +21,7 @@ __all__ = [
     "EdgeConfig",
     "Frozen",
     "LinkConfig",
+    "LogFormat",
     "Model",
     "QuotaConfig",
     "StorePolicy",

@@ -1,4 +1,4 @@
-"""What a tier tells of itself: events, counted for Prometheus and written to the log."""
+"""What a tier tells of itself: events, written to the log; `metrics`, imported where it is asked for, counts them."""
 
 from splitnet.telemetry.events import (
     BreakerState,
@@ -8,5 +8,15 @@ from splitnet.telemetry.events import (
     RequestEnd,
     SegmentRun,
 )
+from splitnet.telemetry.logs import RequestLog, start_logging
 
-__all__ = ["BreakerState", "Events", "Exchange", "Listeners", "RequestEnd", "SegmentRun"]
+__all__ = [
+    "BreakerState",
+    "Events",
+    "Exchange",
+    "Listeners",
+    "RequestEnd",
+    "RequestLog",
+    "SegmentRun",
+    "start_logging",
+]
