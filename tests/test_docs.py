@@ -11,7 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from splitnet.config import CloudConfig, DeviceConfig, EdgeConfig, Frozen, TierConfig, load_config
+from splitnet.config import (
+    AccessRule,
+    AdaptiveConfig,
+    BatchingConfig,
+    CacheConfig,
+    CloudConfig,
+    DeviceConfig,
+    EdgeConfig,
+    Frozen,
+    LinkConfig,
+    QuotaConfig,
+    TierConfig,
+    TlsConfig,
+    load_config,
+)
 from splitnet.emulate.lab import TierProcess
 from splitnet.package import manifest, training
 
@@ -157,7 +171,18 @@ def test_options_named_alone_exist(page: Path) -> None:
     assert named <= known
 
 
-SETTINGS = (CloudConfig, EdgeConfig, DeviceConfig)
+SETTINGS = (
+    CloudConfig,
+    EdgeConfig,
+    DeviceConfig,
+    AccessRule,
+    AdaptiveConfig,
+    BatchingConfig,
+    CacheConfig,
+    LinkConfig,
+    QuotaConfig,
+    TlsConfig,
+)
 ENTRIES = tuple(
     kind
     for kind in (*vars(manifest).values(), *vars(training).values())

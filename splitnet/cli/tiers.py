@@ -1,12 +1,12 @@
 """`splitnet cloud`, `splitnet edge` and `splitnet device`: one process for each machine."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from splitnet.cli.console import print_json, print_line, stderr
-from splitnet.config import CloudConfig, DeviceConfig, EdgeConfig, load_config
+from splitnet.config import CloudConfig, DeviceConfig, EdgeConfig, TierConfig, load_config
 from splitnet.errors import InvalidArgumentError
 from splitnet.telemetry import start_logging
 
@@ -16,11 +16,27 @@ _Listen = Annotated[
     str | None, typer.Option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 takes a free one.")
 ]
 _Upstream = Annotated[
-    str | None, typer.Option("--upstream", metavar="HOST:PORT", help="The tier above; none: answer alone.")
+    str | None,
+    typer.Option("--upstream", metavar="HOST:PORT,...", help="The tier above, or several; none: answer alone."),
 ]
 _Speed = Annotated[
     float | None,
     typer.Option("--emulated-speed", metavar="FRACTION", help="Emulate a machine of this fraction of the speed."),
+]
+_Provider = Annotated[
+    str | None, typer.Option("--provider", metavar="NAME", help="onnxruntime's execution provider: cpu, cuda, ….")
+]
+_Tls = Annotated[
+    Path | None, typer.Option("--tls", metavar="DIR", help="This machine's certificate; see `splitnet keys`.")
+]
+_Plaintext = Annotated[
+    bool | None, typer.Option("--plaintext", help="Links beyond loopback without TLS: anybody can read them.")
+]
+_Metrics = Annotated[
+    str | None, typer.Option("--metrics", metavar="HOST:PORT", help="Where Prometheus reads metrics.")
+]
+_LogFormat = Annotated[
+    str | None, typer.Option("--log-format", metavar="text|json", help="How log lines are written.")
 ]
 _Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens to standard error.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -31,16 +47,22 @@ def cloud(
     config: _Config = None,
     package: _Package = None,
     listen: _Listen = None,
+    provider: _Provider = None,
+    tls: _Tls = None,
+    plaintext: _Plaintext = None,
+    metrics: _Metrics = None,
     emulated_speed: _Speed = None,
     json_output: _Json = False,
+    log_format: _LogFormat = None,
     verbose: _Verbose = False,
 ) -> None:
     """Serve the last segment of a package, and the whole model, until SIGTERM."""
+    options = {"package": package, "listen": listen, "provider": provider, "emulated_speed": emulated_speed}
+    options |= {"tls": _table(directory=tls), "plaintext": plaintext, "metrics": metrics, "log_format": log_format}
+    settings = load_config(CloudConfig, config, options)
+    _begin(settings, verbose=verbose)
     from splitnet_server import run
 
-    start_logging(verbose=verbose)
-    options = {"package": package, "listen": listen, "emulated_speed": emulated_speed}
-    settings = load_config(CloudConfig, config, options)
     run(settings, lambda address: _listening("cloud", address, json_output=json_output))
 
 
@@ -50,16 +72,22 @@ def edge(
     package: _Package = None,
     listen: _Listen = None,
     upstream: _Upstream = None,
+    provider: _Provider = None,
+    tls: _Tls = None,
+    plaintext: _Plaintext = None,
+    metrics: _Metrics = None,
     emulated_speed: _Speed = None,
     json_output: _Json = False,
+    log_format: _LogFormat = None,
     verbose: _Verbose = False,
 ) -> None:
     """Serve the middle segment of a package, and ask the cloud for what the edge is not sure of."""
+    options = {"package": package, "listen": listen, "upstream": upstream, "provider": provider}
+    options |= {"tls": _table(directory=tls), "plaintext": plaintext, "metrics": metrics, "log_format": log_format}
+    settings = load_config(EdgeConfig, config, options | {"emulated_speed": emulated_speed})
+    _begin(settings, verbose=verbose)
     from splitnet_edge import run
 
-    start_logging(verbose=verbose)
-    options = {"package": package, "listen": listen, "upstream": upstream, "emulated_speed": emulated_speed}
-    settings = load_config(EdgeConfig, config, options)
     run(settings, lambda address: _listening("edge", address, json_output=json_output))
 
 
@@ -95,8 +123,13 @@ def device(
         Path | None, typer.Option(metavar="FILE", help="The SuperNode's key, for a SuperLink that asks for one.")
     ] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Reach the SuperLink without TLS.")] = False,
+    provider: _Provider = None,
+    tls: _Tls = None,
+    plaintext: _Plaintext = None,
+    metrics: _Metrics = None,
     emulated_speed: _Speed = None,
     json_output: _Json = False,
+    log_format: _LogFormat = None,
     verbose: _Verbose = False,
 ) -> None:
     """Send the samples of a file: what the device is sure of it answers, the rest goes up.
@@ -111,19 +144,31 @@ def device(
         raise InvalidArgumentError(
             "what? --input FILE.npz to answer samples, --federate HOST:PORT to learn in rounds"
         )
-    from splitnet.cli.device_progress import DeviceProgress, print_report
-    from splitnet_device.program import run
-
-    start_logging(verbose=verbose)
     options = {
         "package": package,
         "upstream": upstream,
         "deadline_ms": deadline_ms,
         "in_flight": in_flight,
         "store": store,
+        "provider": provider,
+        "tls": _table(directory=tls),
+        "plaintext": plaintext,
+        "metrics": metrics,
         "emulated_speed": emulated_speed,
+        "log_format": log_format,
     }
     settings = load_config(DeviceConfig, config, options)
+    _begin(settings, verbose=verbose)
+    _answer(settings, input_file, output, samples=samples, json_output=json_output)
+
+
+def _answer(
+    settings: DeviceConfig, input_file: Path, output: Path | None, *, samples: int | None, json_output: bool
+) -> None:
+    """Send a file's samples and print the report; the exit code says whether all were answered."""
+    from splitnet.cli.device_progress import DeviceProgress, print_report
+    from splitnet_device.program import run
+
     with DeviceProgress(stderr) as progress:
         report = run(
             settings,
@@ -139,6 +184,19 @@ def device(
         print_report(report)
     if report.errors:
         raise typer.Exit(4)
+
+
+def _begin(settings: TierConfig, *, verbose: bool) -> None:
+    """Set up what the whole process shares, before anything starts a thread."""
+    from splitnet.runtime.allocator import keep_memory
+
+    start_logging(verbose=verbose, log_format=settings.log_format)
+    keep_memory()
+
+
+def _table(**values: Any) -> dict[str, Any] | None:  # noqa: ANN401  (whatever an option holds)
+    """Return a table of the configuration as options give it; None where they give nothing of it."""
+    return {key: value for key, value in values.items() if value is not None} or None
 
 
 def _listening(tier: str, address: str, *, json_output: bool) -> None:

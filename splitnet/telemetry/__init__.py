@@ -1,4 +1,4 @@
-"""What a tier tells of itself: events, written to the log; `metrics`, imported where it is asked for, counts them."""
+"""What a tier tells of itself: events, and the log of them; `metrics`, which is imported where needed, counts."""
 
 from splitnet.telemetry.events import (
     BreakerState,

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from splitnet.errors import PeerProtocolError, UnavailableError
 from splitnet.learn.identity import Roster
-from splitnet.learn.identity.keys import is_signed
 from splitnet.learn.legs import Hello, Introduction, LegMessage, introduction_bytes
+from splitnet.signing import is_signed
 from splitnet_server.rounds.fleet import Fleet, Patience
 
 logger = logging.getLogger(__name__)
@@ -74,8 +74,10 @@ class Members:
 
     def _connected(self, patience: Patience) -> dict[str, int]:
         """Ask who new nodes are, until there are none, and return those that are devices of the fleet."""
-        while strangers := self._strangers(nodes := set(self._fleet.nodes())):
+        nodes = set(self._fleet.nodes())
+        while not patience.stopped() and (strangers := self._strangers(nodes)):
             self._meet(strangers, patience)
+            nodes = set(self._fleet.nodes())
         # Of two nodes that are one device the later introduction counts: a restarted SuperNode is a new node.
         return {device: node for node, device in self._devices.items() if node in nodes}
 
