@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from splitnet.learn.identity import DeviceState, make_operator
-from splitnet.learn.identity.keys import is_signed
 from splitnet.learn.legs import SECURE_LEGS, Hello, Introduction, Leg, LegMessage, introduction_bytes
 from splitnet.learn.settings import FederatedSettings
+from splitnet.signing import is_signed
 from splitnet_device.federated import Participant
 from splitnet_server.rounds import Patience, run_job
 from tests.federated.memory_fleet import MemoryFleet

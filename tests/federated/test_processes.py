@@ -20,7 +20,7 @@ from tests.federated.job_process import JobProcess, files_with
 from tests.federated.world import Trainable, World, make_world
 
 # The first test waits for the whole job: 80 s on two cores of its own.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 DEVICES = 4  # of which three must survive
 SETTINGS = FederatedSettings.model_validate(

@@ -18,6 +18,7 @@ class FederatedConfig(Frozen):
     Attributes:
         package: directory of the package that the device serves.
         store: file of its samples.
+        package_key: the public key that the package must be signed with; None takes an unsigned one.
         passphrase: file with the passphrase of the device's key; None where the key has none.
         least_peers: other devices in a sum, at least; with 1 each of two would learn the other's update.
         least_threshold: lowest share of surviving devices that a sum may be opened with; never one half itself.
@@ -27,6 +28,7 @@ class FederatedConfig(Frozen):
 
     package: Path
     store: Path
+    package_key: Path | None = None
     passphrase: Path | None = None
     least_peers: Annotated[int, Field(ge=1, le=65_534)] = 2
     least_threshold: Annotated[float, Field(ge=0.5, le=1)] = 2 / 3
@@ -56,6 +58,7 @@ def read_federated_config(state: Path) -> FederatedConfig:
         update={
             "package": state / config.package,
             "store": state / config.store,
+            "package_key": None if config.package_key is None else state / config.package_key,
             "passphrase": None if config.passphrase is None else state / config.passphrase,
         }
     )

@@ -53,9 +53,9 @@ def read_lesson(message: LegMessage, config: FederatedConfig) -> Lesson:
     Raises:
         PeerProtocolError: it is malformed, or its parameters are not those of the package's training.
         ConfigError: nothing in the device's package is trainable.
-        PackageError: the package is damaged.
+        PackageError: the package is damaged, or not signed as it must be.
     """
-    task, training = message.read(Task), _training(config.package)
+    task, training = message.read(Task), _training(config)
     vector = message.vectors.get(PARAMETERS)
     d = size(training.parameters)
     if vector is None or vector.dtype != "float32" or vector.shape != (d,):
@@ -86,6 +86,7 @@ def learn(lesson: Lesson, config: FederatedConfig, *, state: Path, trainer: Trai
         round=lesson.task.place.round,
         most_samples=settings.most_samples,
         state=state,
+        package_key=config.package_key,
     )
     update = trainer(job, min(config.training_s, settings.leg_s))
     weight = min(update.samples, most_weight(settings))
@@ -96,8 +97,8 @@ def _metrics(settings: FederatedSettings, sums: dict[str, float], weight: int) -
     return {} if is_private(settings) else {name: value / weight for name, value in sums.items()}
 
 
-def _training(package: Path) -> TrainingEntry:
-    entries = read_manifest(package).training
+def _training(config: FederatedConfig) -> TrainingEntry:
+    entries = read_manifest(config.package, config.package_key).training
     if not entries:
-        raise ConfigError(f"{package}: nothing in it is trainable; partition with --trainable exits")
+        raise ConfigError(f"{config.package}: nothing in it is trainable; partition with --trainable exits")
     return entries[0]

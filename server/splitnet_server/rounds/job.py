@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from splitnet.config import Frozen
-from splitnet.learn.identity.keys import PublicKey
 from splitnet.learn.settings import FederatedSettings
+from splitnet.signing import PublicKey
 
 
 class Job(Frozen):

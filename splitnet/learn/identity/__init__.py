@@ -2,12 +2,12 @@
 
 from splitnet.learn.identity.enrolment import Enrolment, read_enrolment, write_enrolment
 from splitnet.learn.identity.journal import Journal
-from splitnet.learn.identity.keys import DeviceKey, OperatorKey, PublicKey, device_id, is_signed
-from splitnet.learn.identity.operator_keys import load_operator, make_operator, operator_public
 from splitnet.learn.identity.roster import Roster, RosterEntry, read_roster, sign_roster
 from splitnet.learn.identity.roster_file import enrol_devices, load_roster, revoke_devices
-from splitnet.learn.identity.secret_file import read_passphrase
 from splitnet.learn.identity.state import DeviceState
+from splitnet.signing.keys import DeviceKey, OperatorKey, PublicKey, device_id, is_signed
+from splitnet.signing.operator_keys import load_operator, make_operator, operator_public
+from splitnet.signing.secret_file import read_passphrase
 
 __all__ = [
     "DeviceKey",

@@ -7,9 +7,9 @@ from pydantic import Field, ValidationError
 
 from splitnet.config import Frozen
 from splitnet.errors import ConfigError, InvalidArgumentError
-from splitnet.learn.identity.keys import DeviceKey, PublicKey, device_id
-from splitnet.learn.identity.public_file import read_public_bytes
 from splitnet.learn.identity.signed import open_document, sign_document
+from splitnet.signing.keys import DeviceKey, PublicKey, device_id
+from splitnet.signing.public_file import read_public_bytes
 from splitnet.whole_file import write_whole
 
 #: Names of devices and sites; ASCII, so that they are written in one way only.

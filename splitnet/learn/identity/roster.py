@@ -11,8 +11,8 @@ from pydantic import Field, ValidationError, model_validator
 from splitnet.config import Frozen
 from splitnet.errors import ConfigError
 from splitnet.learn.identity.enrolment import Name
-from splitnet.learn.identity.keys import OperatorKey, PublicKey, device_id
 from splitnet.learn.identity.signed import open_document, sign_document
+from splitnet.signing.keys import OperatorKey, PublicKey, device_id
 
 #: Devices in a roster; a longer one is refused.
 MOST_DEVICES = 100_000

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from splitnet.errors import ConfigError, InvalidArgumentError, NotFoundError
 from splitnet.learn.identity.enrolment import Enrolment
-from splitnet.learn.identity.keys import OperatorKey
 from splitnet.learn.identity.lock import locked
-from splitnet.learn.identity.public_file import read_public_bytes
 from splitnet.learn.identity.roster import MOST_BYTES, Roster, RosterEntry, read_roster, sign_roster
+from splitnet.signing.keys import OperatorKey
+from splitnet.signing.public_file import read_public_bytes
 from splitnet.whole_file import write_whole
 
 

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from splitnet.config import Frozen
 from splitnet.errors import ConfigError
-from splitnet.learn.identity.keys import PublicKey, SigningKey, device_id, is_signed
+from splitnet.signing.keys import PublicKey, SigningKey, device_id, is_signed
 
 #: What may be signed; the name is part of the signed bytes, so that none can be taken for another.
 Kind = Literal["roster/1", "enrolment/1"]

@@ -6,10 +6,10 @@ from pathlib import Path
 from splitnet.errors import ConfigError, NotFoundError, OperatorError
 from splitnet.learn.identity.enrolment import Enrolment, make_enrolment, write_enrolment
 from splitnet.learn.identity.journal import Journal
-from splitnet.learn.identity.keys import DeviceKey, device_id
 from splitnet.learn.identity.lock import locked
-from splitnet.learn.identity.public_file import read_public_bytes, read_public_key, write_public_key
 from splitnet.learn.identity.roster import MOST_BYTES, Roster, read_roster
+from splitnet.signing.keys import DeviceKey, device_id
+from splitnet.signing.public_file import read_public_bytes, read_public_key, write_public_key
 from splitnet.whole_file import write_whole
 
 

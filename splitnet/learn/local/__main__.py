@@ -38,6 +38,7 @@ def main() -> None:
         round=header["round"],
         most_samples=header["most_samples"],
         state=None if header["state"] is None else Path(header["state"]),
+        package_key=None if header["package_key"] is None else Path(header["package_key"]),
     )
     with open(output, "wb") as pipe:  # noqa: PTH123 -- a descriptor has no path
         pipe.write(_outcome(job))

@@ -40,6 +40,7 @@ class LocalJob:
         round: gives each round an order of its own.
         most_samples: draw so many where the store has more; None takes all.
         state: a directory in which the optimiser's state is kept from round to round; None starts it from zeros.
+        package_key: the public key that the package must be signed with; None takes an unsigned one.
     """
 
     package: Path
@@ -51,6 +52,7 @@ class LocalJob:
     round: int = 0
     most_samples: int | None = None
     state: Path | None = None
+    package_key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

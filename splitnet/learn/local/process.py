@@ -49,6 +49,7 @@ def _header(job: LocalJob, timeout_s: float) -> Header:
         "round": job.round,
         "most_samples": job.most_samples,
         "state": None if job.state is None else str(job.state),
+        "package_key": None if job.package_key is None else str(job.package_key),
         "timeout_s": timeout_s,
     }
 

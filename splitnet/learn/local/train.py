@@ -25,9 +25,9 @@ def train(job: LocalJob) -> LocalUpdate:
         ConfigError: nothing in the package is trainable, or the store holds another model's samples.
         RefusalError: NaN or infinity in the global parameters, the loss or the update (not-finite), or the global
             parameters are not this package's (another-model).
-        SplitNetError: the package or the store is damaged.
+        SplitNetError: the package or the store is damaged, or the package is not signed as it must be.
     """
-    package = open_package(job.package)
+    package = open_package(job.package, job.package_key)
     training = _trainable(package)
     _check_start(job, training)
     with SampleStore(job.store) as store:

@@ -1,4 +1,4 @@
-"""What each message says, as fields and as the payload of its envelope; docs/security.md has them to the byte."""
+"""What each message says, as fields and as the payload of its envelope; to the byte in docs/secure-sum.md."""
 
 from dataclasses import dataclass
 from typing import TypeAlias

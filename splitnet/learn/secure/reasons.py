@@ -6,7 +6,7 @@ from splitnet.errors import RefusalError
 
 
 class Reason(StrEnum):
-    """The names in `RefusalError.reason`; docs/security.md says who refuses what."""
+    """The names in `RefusalError.reason`; docs/secure-sum.md says who refuses what."""
 
     MALFORMED = "malformed"
     WRONG_LEG = "wrong-leg"

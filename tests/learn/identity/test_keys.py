@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from splitnet.errors import ConfigError, NotFoundError, OperatorError
 from splitnet.learn.identity import DeviceKey, OperatorKey, device_id, read_passphrase
-from splitnet.learn.identity.keys import is_signed
+from splitnet.signing import is_signed
 
 
 @pytest.mark.parametrize("kind", [DeviceKey, OperatorKey])

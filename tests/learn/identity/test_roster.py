@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from splitnet.errors import ConfigError
 from splitnet.learn.identity import DeviceKey, OperatorKey, Roster, RosterEntry, read_roster, sign_roster
-from splitnet.learn.identity.keys import is_signed
 from splitnet.learn.identity.signed import sign_document
+from splitnet.signing import is_signed
 from tests.learn.identity.fleets import entry, roster
 
 OPERATOR = OperatorKey.generate()

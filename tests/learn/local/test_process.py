@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splitnet.errors import DeadlineExceededError, NotFoundError, OperatorError, RefusalError
+from splitnet.errors import DeadlineExceededError, NotFoundError, OperatorError, PackageError, RefusalError
 from splitnet.learn.local import LocalJob, run_training, train
 from splitnet.learn.local.frame import pack, unpack
 from splitnet.learn.local.process import _header, _update
+from splitnet.signing import make_operator
 from tests.learn.local.conftest import Shelf, Trainable, fill
 
 ROOT = Path(__file__).parents[3]
@@ -63,6 +65,14 @@ def test_another_process_makes_the_same_update(exits: Trainable, shelf: Shelf) -
     assert np.array_equal(here.delta, there.delta)
     assert (here.samples, dict(here.metrics), here.skipped) == (there.samples, there.metrics, there.skipped)
     assert there.delta.flags.writeable
+
+
+def test_a_package_that_must_be_signed(exits: Trainable, shelf: Shelf, tmp_path: Path) -> None:
+    make_operator(tmp_path / "operator")
+    job = replace(exits.job(shelf.path), package_key=tmp_path / "operator/operator.pub")
+    for run in (train, partial(run_training, timeout_s=TIMEOUT_S)):
+        with pytest.raises(PackageError, match="not signed"):
+            run(job)
 
 
 def test_nothing_heavy_is_loaded(exits: Trainable, shelf: Shelf) -> None:

@@ -8,7 +8,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pydantic import BeforeValidator, Field, PlainSerializer
 
-from splitnet.learn.identity.secret_file import load_private_key, save_private_key
+from splitnet.signing.secret_file import load_private_key, save_private_key
 
 _PUBLIC_BYTES = 32
 _ID_CHARACTERS = 16

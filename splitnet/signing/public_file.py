@@ -18,6 +18,8 @@ def read_public_bytes(path: Path, *, most_bytes: int) -> bytes:
         ConfigError: it cannot be read or is longer than `most_bytes`.
     """
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise ConfigError(f"{path}: not a file")
         with path.open("rb") as file:
             content = file.read(most_bytes + 1)
     except FileNotFoundError as err:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -20,6 +21,18 @@ from splitnet.whole_file import sync_directory
 
 # A key's PEM has 119 bytes, an encrypted one 290; a passphrase is shorter still.
 _LARGEST_BYTES = 4096
+
+
+def make_secret_directory(path: Path) -> None:
+    """Make a directory, for its owner alone, where there is none.
+
+    Raises:
+        OperatorError: the disk refuses.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as err:
+        raise OperatorError(f"{path}: cannot be made: {err.strerror}") from err
 
 
 def read_secret(path: Path) -> bytes:
@@ -59,8 +72,13 @@ def read_passphrase(path: Path | None) -> bytes | None:
     return passphrase
 
 
-def load_private_key(path: Path, passphrase: bytes | None) -> Ed25519PrivateKey:
-    """Read a private key; see `SigningKey.load`."""
+def read_private_key(path: Path, passphrase: bytes | None) -> tuple[PrivateKeyTypes, bytes]:
+    """Return a private key of any kind, and the bytes of its PEM file.
+
+    Raises:
+        NotFoundError: there is no such file.
+        ConfigError: others may read it, it is damaged, or the passphrase does not fit.
+    """
     content = read_secret(path)
     try:
         key = load_pem_private_key(content, passphrase)
@@ -71,6 +89,18 @@ def load_private_key(path: Path, passphrase: bytes | None) -> Ed25519PrivateKey:
         raise ConfigError(f"{path}: the key {asked} file") from err
     except (ValueError, UnsupportedAlgorithm) as err:
         raise ConfigError(f"{path}: damaged, not a private key in PEM, or the passphrase is another") from err
+    return key, content
+
+
+def private_key_bytes(key: PrivateKeyTypes, passphrase: bytes | None) -> bytes:
+    """Return a private key as PEM (PKCS #8), encrypted where there is a passphrase."""
+    encryption = NoEncryption() if passphrase is None else BestAvailableEncryption(passphrase)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+
+
+def load_private_key(path: Path, passphrase: bytes | None) -> Ed25519PrivateKey:
+    """Read an Ed25519 key; see `SigningKey.load`."""
+    key, _ = read_private_key(path, passphrase)
     if not isinstance(key, Ed25519PrivateKey):
         raise ConfigError(f"{path}: expected an Ed25519 key; make one with `splitnet keys`")
     return key
@@ -78,8 +108,16 @@ def load_private_key(path: Path, passphrase: bytes | None) -> Ed25519PrivateKey:
 
 def save_private_key(key: Ed25519PrivateKey, path: Path, passphrase: bytes | None) -> None:
     """Write a private key to a new file; see `SigningKey.save`."""
-    encryption = NoEncryption() if passphrase is None else BestAvailableEncryption(passphrase)
-    content = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+    write_secret(private_key_bytes(key, passphrase), path)
+
+
+def write_secret(content: bytes, path: Path) -> None:
+    """Write a new file that its owner alone may read; one that is there is never replaced.
+
+    Raises:
+        ConfigError: there is a file.
+        OperatorError: the disk refuses; nothing is left.
+    """
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600, O_EXCL
     except OSError as err:

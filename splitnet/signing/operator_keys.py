@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from splitnet.errors import NotFoundError, OperatorError
-from splitnet.learn.identity.keys import OperatorKey
-from splitnet.learn.identity.public_file import read_public_key, write_public_key
+from splitnet.errors import NotFoundError
+from splitnet.signing.keys import OperatorKey
+from splitnet.signing.public_file import read_public_key, write_public_key
+from splitnet.signing.secret_file import make_secret_directory
 
 _PRIVATE = "operator.key"
 _PUBLIC = "operator.pub"
@@ -17,10 +18,7 @@ def make_operator(directory: Path, passphrase: bytes | None = None) -> OperatorK
         ConfigError: there is a key already.
         OperatorError: the disk refuses.
     """
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as err:
-        raise OperatorError(f"{directory}: cannot be made: {err.strerror}") from err
+    make_secret_directory(directory)
     key = OperatorKey.generate()
     key.save(directory / _PRIVATE, passphrase)
     write_public_key(key.public, directory / _PUBLIC)
