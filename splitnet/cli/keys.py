@@ -1,164 +1,27 @@
-"""`splitnet keys`: the operator's and the devices' keys, and the signed roster of the fleet."""
+"""`splitnet keys`: certificates of machines, signatures of packages, identities of a fleet that learns."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from splitnet.cli.console import print_json, print_line
+from splitnet.cli.keys_fleet import device, enrol, list_devices, operator, revoke, trust
+from splitnet.cli.keys_packages import sign, verify
+from splitnet.cli.keys_site import authority, certificate, renew, request, show
 
-if TYPE_CHECKING:
-    from splitnet.learn.identity import Roster
+_Command = Callable[..., None]
+_SITE: tuple[_Command, ...] = (authority, certificate, request, renew, show)
+_PACKAGES: tuple[_Command, ...] = (operator, sign, verify)
+_FLEET: tuple[_Command, ...] = (device, trust, enrol, revoke)
 
 keys = typer.Typer(
-    name="keys", help="Make keys of devices and operator; enrol and revoke devices.", no_args_is_help=True
+    name="keys",
+    help="Make certificates of a site, sign packages, enrol and revoke devices of a fleet.",
+    no_args_is_help=True,
 )
-
-_Passphrase = Annotated[
-    Path | None,
-    typer.Option("--passphrase-file", metavar="FILE", help="The private key's passphrase; mode 600."),
-]
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-_Operator = Annotated[
-    Path, typer.Option("--operator", metavar="DIR", help="The operator's directory, with the private key.")
-]
-_RosterFile = Annotated[Path, typer.Option("--roster", metavar="ROSTER.json", help="The signed roster.")]
-
-
-@keys.command()
-def operator(
-    *,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Directory for operator.key and operator.pub.")
-    ],
-    passphrase_file: _Passphrase = None,
-    json_output: _Json = False,
-) -> None:
-    """Make the operator's key, which signs rosters."""
-    from splitnet.learn.identity import make_operator, read_passphrase
-
-    key = make_operator(output, read_passphrase(passphrase_file))
-    public = output / "operator.pub"
-    if json_output:
-        print_json({"id": key.id, "public_key": str(public)})
-        return
-    print_line(f"operator {key.id}: {public} is for the devices, operator.key stays here")
-
-
-@keys.command()
-def device(
-    *,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="STATE_DIR", help="The device's state directory.")
-    ],
-    name: Annotated[str, typer.Option("--name", metavar="NAME", help="What people call the device.")],
-    site: Annotated[str, typer.Option("--site", metavar="SITE", help="Where it stands: its cohort.")] = "default",
-    passphrase_file: _Passphrase = None,
-    json_output: _Json = False,
-) -> None:
-    """Make a device's key, where it has none, and the file by which the operator enrols it."""
-    from splitnet.learn.identity import DeviceState, read_passphrase
-
-    state = DeviceState.create(output)
-    enrolment, path = state.enrolment(name, site, passphrase=read_passphrase(passphrase_file))
-    if json_output:
-        print_json({"id": enrolment.id, "name": name, "site": site, "enrolment": str(path)})
-        return
-    print_line(f"device {enrolment.id}: give {path} to the operator")
-
-
-@keys.command()
-def trust(
-    public_key: Annotated[
-        Path, typer.Argument(metavar="OPERATOR.pub", help="The operator's public key, from a trusted hand.")
-    ],
-    *,
-    state: Annotated[Path, typer.Option("--state", metavar="STATE_DIR", help="The device's state directory.")],
-    replace: Annotated[bool, typer.Option("--replace", help="Give up another operator.")] = False,
-    json_output: _Json = False,
-) -> None:
-    """Pin the operator whose rosters a device accepts."""
-    from splitnet.learn.identity import DeviceState, device_id, operator_public
-
-    public = operator_public(public_key)
-    DeviceState(state).trust(public, replace=replace)
-    if json_output:
-        print_json({"operator": device_id(public)})
-        return
-    print_line(f"{state} trusts operator {device_id(public)}")
-
-
-@keys.command()
-def enrol(
-    enrolments: Annotated[
-        list[Path], typer.Argument(metavar="ENROLMENT...", help="What `splitnet keys device` wrote.")
-    ],
-    *,
-    operator: _Operator,
-    roster: _RosterFile,
-    model: Annotated[
-        str | None, typer.Option("--model", metavar="NAME", help="The fleet's model; needed for a new roster.")
-    ] = None,
-    site: Annotated[
-        str | None, typer.Option("--site", metavar="SITE", help="The devices' site, whatever they say.")
-    ] = None,
-    passphrase_file: _Passphrase = None,
-    json_output: _Json = False,
-) -> None:
-    """Add devices to the roster, and sign it as a newer version."""
-    from splitnet.learn.identity import enrol_devices, load_operator, read_enrolment, read_passphrase
-
-    key = load_operator(operator, read_passphrase(passphrase_file))
-    wanted = [read_enrolment(path, site=site) for path in enrolments]
-    after = enrol_devices(roster, key, enrolments=wanted, model=model)
-    _print_change(after, roster, [each.id for each in wanted], as_json=json_output)
-
-
-@keys.command()
-def revoke(
-    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Devices, by their ids.")],
-    *,
-    operator: _Operator,
-    roster: _RosterFile,
-    passphrase_file: _Passphrase = None,
-    json_output: _Json = False,
-) -> None:
-    """Take devices off the roster, and sign it as a newer version."""
-    from splitnet.learn.identity import load_operator, read_passphrase, revoke_devices
-
-    key = load_operator(operator, read_passphrase(passphrase_file))
-    after = revoke_devices(roster, key, ids=ids)
-    _print_change(after, roster, ids, as_json=json_output)
-
-
-@keys.command(name="list")
-def list_devices(
-    *,
-    roster: _RosterFile,
-    operator: Annotated[
-        Path | None,
-        typer.Option("--operator", metavar="OPERATOR.pub", help="Who must have signed it: file or directory."),
-    ] = None,
-    json_output: _Json = False,
-) -> None:
-    """Show the devices of a roster."""
-    from splitnet.learn.identity import load_roster, operator_public
-
-    shown = load_roster(roster, None if operator is None else operator_public(operator))
-    if json_output:
-        print_json(shown.model_dump(mode="json"))
-        return
-    table = Table("id", "name", "site", title=f"{escape(shown.model)}: version {shown.version}")
-    for entry in shown.devices:
-        table.add_row(entry.id, escape(entry.name), escape(entry.site))
-    Console(highlight=False).print(table)
-
-
-def _print_change(after: "Roster", path: Path, ids: list[str], *, as_json: bool) -> None:
-    if as_json:
-        print_json({"roster": str(path), "version": after.version, "devices": len(after.devices), "ids": ids})
-        return
-    print_line(f"{path}: version {after.version} with {len(after.devices)} devices")
+for command in _SITE:
+    keys.command(rich_help_panel="Certificates of a site")(command)
+for command in _PACKAGES:
+    keys.command(rich_help_panel="Packages")(command)
+for command in _FLEET:
+    keys.command(rich_help_panel="A fleet that learns")(command)
+keys.command(name="list", rich_help_panel="A fleet that learns")(list_devices)
