@@ -125,12 +125,21 @@ def _from_raw(
         raise InvalidArgumentError(
             f"tensor {quote(header.name)}: values both raw and in `contents`; send one of them"
         )
-    array: Array = np.ndarray(shape, dtype=dtype, buffer=data, offset=start)
+    array = in_place(data, start, dtype, shape)
     if header.datatype == "BOOL" and array.size and array.view(np.uint8).max() > 1:
         raise InvalidArgumentError(f"tensor {quote(header.name)}: expected bytes 0 and 1 for BOOL, got others")
-    if array.flags.aligned and dtype.isnative:
-        return array
-    return _read_only(array.astype(dtype.newbyteorder("=")))
+    return array if dtype.isnative else _read_only(array.astype(dtype.newbyteorder("=")))
+
+
+def in_place(data: bytes, start: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+    """Return the raw tensor that begins at `start`, read-only: a view of `data`, or of a copy where it must be.
+
+    That is where it is not aligned. The copy is a slice, not an array: some processors copy ten times slower to
+    where an address ends in a little more than its source does, as that of an array behind its message does where
+    the tensor fills whole pages.
+    """
+    array: Array = np.ndarray(shape, dtype, data, start)
+    return array if array.flags.aligned else np.ndarray(shape, dtype, data[start : start + array.nbytes])
 
 
 def _from_list(header: TensorHeader, dtype: np.dtype[Any], shape: tuple[int, ...], raw_field: str) -> Array:

@@ -6,20 +6,22 @@ and length, 4 bytes at 16 KiB to 2 MiB, a tensor of 1, 2 or 4 bytes an element i
 need not be copied there.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from functools import lru_cache
+from typing import Any, Generic, TypeAlias, TypeVar
 
+import numpy as np
 from google.protobuf.message import Message
 
 from splitnet.errors import InvalidArgumentError
 from splitnet.protocol import open_inference_pb2 as pb
 from splitnet.protocol import parameters
 from splitnet.protocol.contents import Span, from_wire, to_wire
+from splitnet.protocol.headers import Memory, Rest, write_id, write_parameters
 from splitnet.protocol.messages import InferRequest, InferResponse, Parameter, StreamResponse
 from splitnet.protocol.parsing import from_peer, parse, writes_text
 from splitnet.protocol.quoting import quote
-from splitnet.protocol.wire import length_prefix, scan
+from splitnet.protocol.wire import length_prefix, read_varint, scan
 from splitnet.tensors import Tensors
 
 _Header = TypeVar("_Header", bound=Message)
@@ -27,28 +29,34 @@ _Header = TypeVar("_Header", bound=Message)
 
 @dataclass(frozen=True, slots=True)
 class _Form(Generic[_Header]):
-    """A message with tensors: its protobuf type, the names of its fields, and the field of raw tensors."""
+    """A message with tensors: its protobuf type, its fields' names, the field of raw tensors, its memory."""
 
     message: type[_Header]
     names: dict[int, str]
     raw: int
+    memory: Memory
+
+
+def _form(message: type[_Header], raw: int) -> _Form[_Header]:
+    names = _names(message)
+    return _Form(message, names, raw, Memory(raw, names))
 
 
 def _names(message: type[Message]) -> dict[int, str]:
     return {field.number: field.name for field in message.DESCRIPTOR.fields}
 
 
-_REQUEST = _Form(
-    pb.ModelInferRequest, _names(pb.ModelInferRequest), pb.ModelInferRequest.RAW_INPUT_CONTENTS_FIELD_NUMBER
-)
-_RESPONSE = _Form(
-    pb.ModelInferResponse, _names(pb.ModelInferResponse), pb.ModelInferResponse.RAW_OUTPUT_CONTENTS_FIELD_NUMBER
-)
+_REQUEST = _form(pb.ModelInferRequest, pb.ModelInferRequest.RAW_INPUT_CONTENTS_FIELD_NUMBER)
+_RESPONSE = _form(pb.ModelInferResponse, pb.ModelInferResponse.RAW_OUTPUT_CONTENTS_FIELD_NUMBER)
 _STREAM_NAMES = _names(pb.ModelStreamInferResponse)
 _INFER_RESPONSE = pb.ModelStreamInferResponse.INFER_RESPONSE_FIELD_NUMBER
+_INFER_RESPONSE_TAG = length_prefix(_INFER_RESPONSE, 0)[:1]
 
 #: What a client may ask of an output and would not get.
 _REFUSED_OUTPUT_PARAMETERS = ("classification", "shared_memory_region")
+
+# Name, datatype and shape of each tensor, as a message describes them.
+_Described: TypeAlias = tuple[tuple[str, str, tuple[int, ...]], ...]
 
 
 @writes_text
@@ -58,14 +66,17 @@ def encode_request(request: InferRequest) -> bytes:
     Raises:
         InvalidArgumentError: a tensor or parameter that the protocol has no type for, or text that is not Unicode.
     """
-    header = pb.ModelInferRequest(
-        model_name=request.model_name, model_version=request.model_version, id=request.id
-    )
-    parameters.to_proto(request.parameters, header.parameters)
-    for name in request.requested_outputs:
-        header.outputs.add(name=name)
-    chunks = _chunks(header.inputs.add, _REQUEST.raw, request.tensors, request.tensor_parameters)
-    return b"".join((*chunks, header.SerializeToString()))
+    chunks, described, _ = _chunks(_REQUEST.raw, request.tensors)
+    chunks += (write_id(request.id), *write_parameters(request.parameters))
+    names = request.model_name, request.model_version
+    if request.tensor_parameters:
+        header = _request_header(names, described, request.requested_outputs)
+        for tensor in header.inputs:
+            parameters.to_proto(request.tensor_parameters.get(tensor.name, {}), tensor.parameters)
+        chunks.append(header.SerializeToString())
+    else:
+        chunks.append(_request_description(names, described, request.requested_outputs))
+    return b"".join(chunks)
 
 
 @writes_text
@@ -75,7 +86,7 @@ def encode_response(response: InferResponse) -> bytes:
     Raises:
         InvalidArgumentError: a tensor or parameter that the protocol has no type for, or text that is not Unicode.
     """
-    return b"".join(_response_chunks(response))
+    return b"".join(_response_chunks(response)[0])
 
 
 @writes_text
@@ -85,10 +96,11 @@ def encode_stream_response(response: StreamResponse) -> bytes:
     Raises:
         InvalidArgumentError: a tensor or parameter that the protocol has no type for, or text that is not Unicode.
     """
-    chunks = _response_chunks(response.response)
-    size_bytes = sum(chunk.nbytes if isinstance(chunk, memoryview) else len(chunk) for chunk in chunks)
-    error = pb.ModelStreamInferResponse(error_message=response.error_message).SerializeToString()
-    return b"".join((length_prefix(_INFER_RESPONSE, size_bytes), *chunks, error))
+    chunks, size_bytes = _response_chunks(response.response)
+    chunks.insert(0, length_prefix(_INFER_RESPONSE, size_bytes))
+    if response.error_message:
+        chunks.append(pb.ModelStreamInferResponse(error_message=response.error_message).SerializeToString())
+    return b"".join(chunks)
 
 
 def decode_request(data: bytes) -> InferRequest:
@@ -97,15 +109,25 @@ def decode_request(data: bytes) -> InferRequest:
     Raises:
         InvalidArgumentError: `data` is no such message, or its parts do not agree; names the field or the tensor.
     """
-    header, raw = _read(_REQUEST, data, 0, len(data))
+    if (known := _REQUEST.memory.recognise(data, 0, len(data))) is not None:
+        rest, request_id, values, tensors = known
+    else:
+        header, raw = _read(_REQUEST, data, 0, len(data))
+        tensors = from_wire(data, header.inputs, raw, _REQUEST.names[_REQUEST.raw])
+        request_id, values = header.id, parameters.from_proto(header.parameters)
+        beside = {tensor.name: _beside(tensor) for tensor in header.inputs if tensor.parameters}
+        names = header.model_name, header.model_version
+        rest = Rest(*names, _layouts(tensors), values, _requested(header), beside)
+        if raw:
+            _REQUEST.memory.remember(data, 0, len(data), rest)
     return InferRequest(
-        model_name=header.model_name,
-        tensors=from_wire(data, header.inputs, raw, _REQUEST.names[_REQUEST.raw]),
-        model_version=header.model_version,
-        id=header.id,
-        parameters=parameters.from_proto(header.parameters),
-        requested_outputs=_requested(header),
-        tensor_parameters={tensor.name: _beside(tensor) for tensor in header.inputs if tensor.parameters},
+        rest.model_name,
+        tensors,
+        rest.model_version,
+        request_id,
+        values,
+        rest.requested,
+        rest.tensor_parameters,
     )
 
 
@@ -126,6 +148,8 @@ def decode_stream_response(data: bytes) -> StreamResponse:
     Raises:
         PeerProtocolError: `data` is no such message, or its parts do not agree; names the field or the tensor.
     """
+    if (alone := _alone(data)) is not None:
+        return StreamResponse(_decode_response(data, alone, len(data)))
     fields = scan(data, 0, len(data), _STREAM_NAMES)
     error = b"".join([data[start:stop] for number, start, _, stop in fields if number != _INFER_RESPONSE])
     message = parse(pb.ModelStreamInferResponse, error).error_message if error else ""
@@ -139,41 +163,83 @@ def decode_stream_response(data: bytes) -> StreamResponse:
     return StreamResponse(_decode_response(merged, 0, len(merged)), message)
 
 
-def _response_chunks(response: InferResponse) -> list[bytes | memoryview]:
-    header = pb.ModelInferResponse(
-        model_name=response.model_name, model_version=response.model_version, id=response.id
+def _alone(data: bytes) -> int | None:
+    """Return where an infer_response begins that is all of a message on a stream, as nearly all are; else None."""
+    if data[:1] != _INFER_RESPONSE_TAG:
+        return None
+    size_bytes, start = read_varint(data, 1, len(data))
+    return start if start + size_bytes == len(data) else None
+
+
+def _response_chunks(response: InferResponse) -> tuple[list[bytes | memoryview], int]:
+    """Return the pieces of a message, and its size in bytes."""
+    chunks, described, size_bytes = _chunks(_RESPONSE.raw, response.tensors)
+    names = response.model_name, response.model_version
+    small = b"".join(
+        (
+            write_id(response.id),
+            *write_parameters(response.parameters),
+            _response_description(names, described),
+        )
     )
-    parameters.to_proto(response.parameters, header.parameters)
-    chunks = _chunks(header.outputs.add, _RESPONSE.raw, response.tensors, {})
-    return [*chunks, header.SerializeToString()]
+    chunks.append(small)
+    return chunks, size_bytes + len(small)
 
 
 def _decode_response(data: bytes, start: int, stop: int) -> InferResponse:
-    header, raw = _read(_RESPONSE, data, start, stop)
-    return InferResponse(
-        model_name=header.model_name,
-        tensors=from_wire(data, header.outputs, raw, _RESPONSE.names[_RESPONSE.raw]),
-        model_version=header.model_version,
-        id=header.id,
-        parameters=parameters.from_proto(header.parameters),
-    )
+    if (known := _RESPONSE.memory.recognise(data, start, stop)) is not None:
+        rest, request_id, values, tensors = known
+    else:
+        header, raw = _read(_RESPONSE, data, start, stop)
+        tensors = from_wire(data, header.outputs, raw, _RESPONSE.names[_RESPONSE.raw])
+        request_id, values = header.id, parameters.from_proto(header.parameters)
+        rest = Rest(header.model_name, header.model_version, _layouts(tensors), values, (), {})
+        if raw:
+            _RESPONSE.memory.remember(data, start, stop, rest)
+    return InferResponse(rest.model_name, tensors, rest.model_version, request_id, values)
 
 
-def _chunks(
-    describe: Callable[..., Any],
-    raw: int,
-    tensors: Tensors,
-    tensor_parameters: Mapping[str, Mapping[str, Parameter]],
-) -> list[bytes | memoryview]:
-    """Describe `tensors` through their field's `add`, and return the pieces that go before all descriptions."""
+def _layouts(tensors: Tensors) -> tuple[tuple[str, "np.dtype[Any]", tuple[int, ...], int], ...]:
+    return tuple((name, array.dtype, array.shape, array.nbytes) for name, array in tensors.items())
+
+
+def _chunks(raw: int, tensors: Tensors) -> tuple[list[bytes | memoryview], _Described, int]:
+    """Return the pieces of a message that hold its tensors, how they are described, and their size in bytes."""
     chunks: list[bytes | memoryview] = []
+    described = []
+    size_bytes = 0
     for name, array in tensors.items():
         datatype, values = to_wire(name, array)
-        described = describe(name=name, datatype=datatype, shape=values.shape)
-        if name in tensor_parameters:
-            parameters.to_proto(tensor_parameters[name], described.parameters)
-        chunks += (length_prefix(raw, values.nbytes), values.data)
-    return chunks
+        described.append((name, datatype, values.shape))
+        prefix = length_prefix(raw, values.nbytes)
+        chunks += (prefix, values.data)
+        size_bytes += len(prefix) + values.nbytes
+    return chunks, tuple(described), size_bytes
+
+
+# Bounded, like what is remembered of messages that come.
+@lru_cache(maxsize=256)
+def _request_description(names: tuple[str, str], described: _Described, requested: tuple[str, ...]) -> bytes:
+    return _request_header(names, described, requested).SerializeToString()
+
+
+def _request_header(
+    names: tuple[str, str], described: _Described, requested: tuple[str, ...]
+) -> pb.ModelInferRequest:
+    header = pb.ModelInferRequest(model_name=names[0], model_version=names[1])
+    for name, datatype, shape in described:
+        header.inputs.add(name=name, datatype=datatype, shape=shape)
+    for name in requested:
+        header.outputs.add(name=name)
+    return header
+
+
+@lru_cache(maxsize=256)
+def _response_description(names: tuple[str, str], described: _Described) -> bytes:
+    header = pb.ModelInferResponse(model_name=names[0], model_version=names[1])
+    for name, datatype, shape in described:
+        header.outputs.add(name=name, datatype=datatype, shape=shape)
+    return header.SerializeToString()
 
 
 def _read(form: _Form[_Header], data: bytes, start: int, stop: int) -> tuple[_Header, list[Span]]:

@@ -1,7 +1,7 @@
 """What crosses the protocol, as plain Python: no protobuf type appears here or above."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from splitnet.tensors import Tensors
@@ -97,6 +97,88 @@ class ModelMetadata:
     platform: str
     inputs: tuple[TensorMetadata, ...]
     outputs: tuple[TensorMetadata, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """How a server runs a model, in Triton's terms.
+
+    Attributes:
+        name: the model's.
+        platform: as in its metadata.
+        max_batch_size: most samples of a request; 0, and the shapes whole, where some tensor's first axis does not
+            count samples.
+        inputs: as in its metadata, but without the axis of the samples where `max_batch_size` is not 0.
+        outputs: likewise.
+        versions: the most that are offered at a time, the highest ones.
+        max_queue_delay_us: the longest that a request waits for others to be computed with it, microseconds; None
+            where each is computed alone.
+    """
+
+    name: str
+    platform: str
+    max_batch_size: int
+    inputs: tuple[TensorMetadata, ...]
+    outputs: tuple[TensorMetadata, ...]
+    versions: int = 1
+    max_queue_delay_us: int | None = None
+
+    @classmethod
+    def of(
+        cls, metadata: ModelMetadata, *, max_batch: int, versions: int, max_queue_delay_us: int | None = None
+    ) -> "ModelConfig":
+        """Return the configuration of the model that `metadata` describes; -1 on a first axis counts samples."""
+        batched = all(tensor.shape[:1] == (-1,) for tensor in (*metadata.inputs, *metadata.outputs))
+
+        def of_a_sample(tensors: tuple[TensorMetadata, ...]) -> tuple[TensorMetadata, ...]:
+            return tuple(replace(tensor, shape=tensor.shape[1:]) for tensor in tensors) if batched else tensors
+
+        return cls(
+            metadata.name,
+            metadata.platform,
+            max_batch if batched else 0,
+            of_a_sample(metadata.inputs),
+            of_a_sample(metadata.outputs),
+            versions,
+            max_queue_delay_us,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """How often something happened, and how long that took together, nanoseconds."""
+
+    count: int = 0
+    ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatistics:
+    """What one version of a model has done since the server started.
+
+    Attributes:
+        name: the model's.
+        version: of it.
+        last_inference_ms: when it was last asked, milliseconds since 1970; 0 for never.
+        inference_count: samples that were answered.
+        execution_count: runs.
+        success: requests that were answered, from their arrival to their end.
+        fail: requests that were not.
+        queue: requests that waited before a run.
+        compute_infer: requests that were run, each for as long as its batch.
+        batches: runs, by the number of samples in them.
+    """
+
+    name: str
+    version: str
+    last_inference_ms: int = 0
+    inference_count: int = 0
+    execution_count: int = 0
+    success: Duration = Duration()
+    fail: Duration = Duration()
+    queue: Duration = Duration()
+    compute_infer: Duration = Duration()
+    batches: Mapping[int, Duration] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ def decode_empty(data: bytes) -> Empty:
 
 @writes_text
 def encode_model_name(model: ModelName) -> bytes:
-    """Return ModelReadyRequest or ModelMetadataRequest, which are alike.
+    """Return the request of ModelReady, ModelMetadata, ModelConfig or ModelStatistics, which are alike.
 
     Raises:
         InvalidArgumentError: text that is not Unicode.
@@ -35,7 +35,7 @@ def encode_model_name(model: ModelName) -> bytes:
 
 
 def decode_model_name(data: bytes) -> ModelName:
-    """Read ModelReadyRequest or ModelMetadataRequest.
+    """Read the request of ModelReady, ModelMetadata, ModelConfig or ModelStatistics.
 
     Raises:
         InvalidArgumentError: `data` is no such message.

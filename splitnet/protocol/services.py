@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from splitnet.protocol import framing, metadata, repository
+from splitnet.protocol import framing, metadata, model_config, repository, statistics
 from splitnet.protocol.messages import (
     Empty,
     IndexEntry,
@@ -12,8 +12,10 @@ from splitnet.protocol.messages import (
     InferRequest,
     InferResponse,
     ModelChange,
+    ModelConfig,
     ModelMetadata,
     ModelName,
+    ModelStatistics,
     ServerMetadata,
     StreamResponse,
 )
@@ -93,6 +95,20 @@ MODEL_STREAM_INFER: Method[InferRequest, StreamResponse] = Method(
     framing.decode_stream_response,
     streaming=True,
 )
+MODEL_CONFIG: Method[ModelName, ModelConfig] = Method(
+    "ModelConfig",
+    metadata.encode_model_name,
+    metadata.decode_model_name,
+    model_config.encode_model_config,
+    model_config.decode_model_config,
+)
+MODEL_STATISTICS: Method[ModelName, tuple[ModelStatistics, ...]] = Method(
+    "ModelStatistics",
+    metadata.encode_model_name,
+    metadata.decode_model_name,
+    statistics.encode_statistics,
+    statistics.decode_statistics,
+)
 REPOSITORY_INDEX: Method[IndexRequest, tuple[IndexEntry, ...]] = Method(
     "RepositoryIndex",
     repository.encode_index_request,
@@ -123,6 +139,8 @@ METHODS: tuple[Method[Any, Any], ...] = (
     MODEL_METADATA,
     MODEL_INFER,
     MODEL_STREAM_INFER,
+    MODEL_CONFIG,
+    MODEL_STATISTICS,
     REPOSITORY_INDEX,
     REPOSITORY_MODEL_LOAD,
     REPOSITORY_MODEL_UNLOAD,

@@ -1,6 +1,7 @@
 """The little of protobuf's wire format that framing by hand needs: tags, varints, lengths."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TypeAlias
 
 from splitnet.errors import InvalidArgumentError
@@ -16,6 +17,7 @@ _FIXED_SIZES = {_FIXED64: 8, _FIXED32: 4}
 _LONGEST_VARINT = 10
 
 
+@lru_cache(maxsize=1024)
 def length_prefix(number: int, size_bytes: int) -> bytes:
     """Return the tag and the length that precede a value of `size_bytes` in field `number` (1 to 15)."""
     prefix = bytearray((number << 3 | _LENGTH_DELIMITED,))

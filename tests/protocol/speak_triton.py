@@ -13,14 +13,16 @@ from typing import Any
 import grpc
 import numpy as np
 import tritonclient.grpc as triton
-from google.protobuf.descriptor_pb2 import FileDescriptorProto
-from tritonclient.grpc import service_pb2
+from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
+from tritonclient.grpc import model_config_pb2, service_pb2
 
 from splitnet.protocol import (
     METHODS,
+    MODEL_CONFIG,
     MODEL_INFER,
     MODEL_METADATA,
     MODEL_READY,
+    MODEL_STATISTICS,
     MODEL_STREAM_INFER,
     REPOSITORY_INDEX,
     REPOSITORY_MODEL_LOAD,
@@ -29,13 +31,16 @@ from splitnet.protocol import (
     SERVER_METADATA,
     SERVER_READY,
     SERVICE_NAME,
+    Duration,
     Empty,
     IndexEntry,
     InferRequest,
     InferResponse,
     Method,
     ModelChange,
+    ModelConfig,
     ModelMetadata,
+    ModelStatistics,
     ServerMetadata,
     StreamResponse,
     TensorMetadata,
@@ -53,6 +58,16 @@ def double(request: InferRequest) -> InferResponse:
     )
 
 
+#: Messages of which we tell a part: their other fields are settings and counts that mean nothing here.
+PARTS = {
+    "ModelConfig",
+    "ModelInput",
+    "ModelOutput",
+    "ModelVersionPolicy",
+    "ModelDynamicBatching",
+    "ModelStatistics",
+}
+
 #: What the client asked to have loaded and unloaded.
 CHANGES: list[ModelChange] = []
 
@@ -69,6 +84,12 @@ ANSWERS: dict[Method[Any, Any], Callable[[Any], Any]] = {
     SERVER_METADATA: lambda _: ServerMetadata("splitnet", "0.1.0", ("streaming",)),
     MODEL_METADATA: lambda model: ModelMetadata(
         model.name, ("3",), "onnx", (TensorMetadata("x", "FP32", (-1, 2)),), ()
+    ),
+    MODEL_CONFIG: lambda model: ModelConfig(
+        model.name, "onnx", 8, (TensorMetadata("x", "FP32", (2,)),), (), max_queue_delay_us=500
+    ),
+    MODEL_STATISTICS: lambda model: (
+        ModelStatistics(model.name, "3", inference_count=5, success=Duration(2, 7), batches={4: Duration(1, 3)}),
     ),
     MODEL_INFER: double,
     MODEL_STREAM_INFER: lambda request: StreamResponse(double(request)),
@@ -115,6 +136,8 @@ def converse(address: str) -> dict[str, Any]:
         "id": result.get_response().id,
         "deadline": result.get_response().parameters["deadline"].int64_param,
         "stream": answers.get(timeout=30),
+        "config": client.get_model_config("m", as_json=True),
+        "statistics": client.get_inference_statistics("m", as_json=True),
         "index": client.get_model_repository_index(as_json=True),
         "changes": [[change.model, {k: str(v) for k, v in change.parameters.items()}] for change in CHANGES],
     }
@@ -125,16 +148,36 @@ def converse(address: str) -> dict[str, Any]:
 
 def differing_messages() -> list[str]:
     """Our messages that are not Triton's, field for field, but for comments and Triton's further ones."""
-    theirs = FileDescriptorProto()
-    service_pb2.DESCRIPTOR.CopyToProto(theirs)
     ours = FileDescriptorProto()
     descriptor_pool().FindFileContainingSymbol(SERVICE_NAME).CopyToProto(ours)
-    for method in theirs.service[0].method:
+    theirs: list[FileDescriptorProto] = []
+    for module in (service_pb2, model_config_pb2):
+        theirs.append(FileDescriptorProto())
+        module.DESCRIPTOR.CopyToProto(theirs[-1])
+    for method in theirs[0].service[0].method:
         method.ClearField("options")  # written `{}` in Triton's file
-    their_messages = {message.name: message for message in theirs.message_type}
-    their_methods = {method.name: method for method in theirs.service[0].method}
-    differing = [message.name for message in ours.message_type if message != their_messages[message.name]]
-    return differing + [method.name for method in ours.service[0].method if method != their_methods[method.name]]
+    their_messages = {message.name: message for file in theirs for message in file.message_type}
+    their_enums = {enum.name: enum for enum in theirs[1].enum_type}
+    their_methods = {method.name: method for method in theirs[0].service[0].method}
+    return [
+        *(each.name for each in ours.message_type if not agree(each, their_messages[each.name])),
+        *(
+            enum.name
+            for enum in ours.enum_type
+            if not all(value in their_enums[enum.name].value for value in enum.value)
+        ),
+        *(method.name for method in ours.service[0].method if method != their_methods[method.name]),
+    ]
+
+
+def agree(ours: DescriptorProto, theirs: DescriptorProto) -> bool:
+    """Whether the two are the same or, where we tell a part only, every field of ours is theirs."""
+    if ours.name not in PARTS:
+        return ours == theirs
+    nested = {message.name: message for message in theirs.nested_type}
+    return all(field in theirs.field for field in ours.field) and all(
+        message == nested[message.name] for message in ours.nested_type
+    )
 
 
 def main() -> int:

@@ -18,7 +18,9 @@ from splitnet.protocol import (
     encode_request,
     encode_response,
     encode_stream_response,
+    to_datatype,
 )
+from splitnet.protocol import open_inference_pb2 as pb
 from splitnet.tensors import DTYPES, Array
 from tests.protocol.strategies import REQUESTS, RESPONSES, STREAM_RESPONSES, bits, contents_of
 
@@ -73,6 +75,18 @@ def test_tensors_are_aligned_contiguous_and_read_only(request: InferRequest) -> 
         assert array.flags.aligned
         assert array.flags.c_contiguous
         assert not array.flags.writeable
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int32", "float64"])
+def test_a_tensor_behind_its_description_is_aligned_too(dtype: str) -> None:
+    array = np.arange(24, dtype=dtype).reshape(2, 3, 4)
+    for length in range(8):  # of a name, by which the values are shifted
+        message = pb.ModelInferRequest(model_name="m" * length, raw_input_contents=[array.tobytes()])
+        message.inputs.add(name="x", datatype=to_datatype(dtype), shape=array.shape)
+        for _ in range(2):  # read, and recognised
+            back = decode_request(message.SerializeToString()).tensors["x"]
+            assert (back.flags.aligned, back.flags.writeable) == (True, False)
+            assert np.array_equal(back, array)
 
 
 @pytest.mark.parametrize(

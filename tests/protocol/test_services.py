@@ -1,5 +1,6 @@
 """The table of methods agrees with the .proto, and its functions with protobuf's own."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ from google.protobuf.message_factory import GetMessageClass
 from splitnet.errors import InvalidArgumentError
 from splitnet.protocol import (
     METHODS,
+    MODEL_CONFIG,
     MODEL_METADATA,
     MODEL_READY,
+    MODEL_STATISTICS,
     REPOSITORY_INDEX,
     REPOSITORY_MODEL_LOAD,
     REPOSITORY_MODEL_UNLOAD,
@@ -19,6 +22,7 @@ from splitnet.protocol import (
     SERVER_METADATA,
     SERVER_READY,
     SERVICE_NAME,
+    Duration,
     Empty,
     IndexEntry,
     IndexRequest,
@@ -26,8 +30,10 @@ from splitnet.protocol import (
     InferResponse,
     Method,
     ModelChange,
+    ModelConfig,
     ModelMetadata,
     ModelName,
+    ModelStatistics,
     ServerMetadata,
     StreamResponse,
     TensorMetadata,
@@ -37,6 +43,21 @@ from splitnet.protocol import open_inference_pb2 as pb
 _SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 _METADATA = ModelMetadata(
     "m", ("1", "2"), "onnx", (TensorMetadata("x", "FP32", (-1, 3)),), (TensorMetadata("y", "BYTES", ()),)
+)
+_CONFIG = ModelConfig(
+    "m", "onnx", 8, (TensorMetadata("x", "FP32", (3,)),), (TensorMetadata("y", "BOOL", ()),), 2, 500
+)
+_STATISTICS = ModelStatistics(
+    "m",
+    "1",
+    1_700_000_000_000,
+    inference_count=9,
+    execution_count=4,
+    success=Duration(1, 10),
+    fail=Duration(2, 20),
+    queue=Duration(3, 30),
+    compute_infer=Duration(4, 40),
+    batches={1: Duration(3, 5), 6: Duration(1, 9)},
 )
 _TENSORS = {"x": np.ones((1, 2), np.float32)}
 _RESPONSE = InferResponse("m", _TENSORS)
@@ -63,6 +84,8 @@ EXAMPLES: dict[str, tuple[Any, Any, list[str]]] = {
         StreamResponse(_RESPONSE, "e"),
         ["model_name", "inputs", "raw_input_contents", "error_message", "infer_response"],
     ),
+    "ModelConfig": (ModelName("m", "2"), _CONFIG, ["name", "version", "config"]),
+    "ModelStatistics": (ModelName("m", "2"), (_STATISTICS,), ["name", "version", "model_stats"]),
     "RepositoryIndex": (
         IndexRequest("r", ready=True),
         (IndexEntry("m", "1", "READY", "because"),),
@@ -109,6 +132,10 @@ def test_protobuf_finds_every_field(method: Method[Any, Any]) -> None:
         (SERVER_METADATA, Empty(), ServerMetadata("", "")),
         (MODEL_METADATA, ModelName("m", "3"), _METADATA),
         (MODEL_METADATA, ModelName(""), ModelMetadata("", (), "", (), ())),
+        (MODEL_CONFIG, ModelName("m"), _CONFIG),
+        (MODEL_CONFIG, ModelName("m"), replace(_CONFIG, max_batch_size=0, max_queue_delay_us=None)),
+        (MODEL_STATISTICS, ModelName(""), ()),
+        (MODEL_STATISTICS, ModelName("m", "3"), (_STATISTICS, ModelStatistics("m", "2"))),
         (REPOSITORY_INDEX, IndexRequest(), ()),
         (REPOSITORY_INDEX, IndexRequest("r", ready=True), EXAMPLES["RepositoryIndex"][1]),
         (REPOSITORY_MODEL_LOAD, _CHANGE, Empty()),
@@ -126,6 +153,8 @@ def test_small_messages_come_back(method: Method[Any, Any], request_: Any, respo
         (SERVER_METADATA, ServerMetadata("\ud800", "1")),
         (MODEL_METADATA, ModelMetadata("m", ("\ud800",), "p", (), ())),
         (MODEL_METADATA, ModelMetadata("m", (), "p", (TensorMetadata("\ud800", "FP32", ()),), ())),
+        (MODEL_CONFIG, replace(_CONFIG, name="\ud800")),
+        (MODEL_STATISTICS, (ModelStatistics("\ud800", "1"),)),
         (REPOSITORY_INDEX, (IndexEntry("m", "1", "READY", "\ud800"),)),
     ],
 )
@@ -134,3 +163,31 @@ def test_text_that_is_not_unicode_is_refused(method: Method[Any, Any], response:
         method.encode_response(response)
     with pytest.raises(InvalidArgumentError, match="UTF-8"):
         MODEL_READY.encode_request(ModelName("\ud800"))
+
+
+def test_a_configuration_leaves_out_the_axis_of_the_samples() -> None:
+    config = ModelConfig.of(
+        replace(_METADATA, outputs=(TensorMetadata("y", "FP32", (-1,)),)), max_batch=16, versions=2
+    )
+    assert (config.max_batch_size, config.versions, config.max_queue_delay_us) == (16, 2, None)
+    assert [tensor.shape for tensor in (*config.inputs, *config.outputs)] == [(3,), ()]
+
+
+@pytest.mark.parametrize("shape", [(), (1, 3), (3, -1)])
+def test_a_configuration_without_such_an_axis_is_whole(shape: tuple[int, ...]) -> None:
+    config = ModelConfig.of(
+        replace(_METADATA, outputs=(TensorMetadata("y", "FP32", shape),)), max_batch=16, versions=1
+    )
+    assert config.max_batch_size == 0
+    assert [tensor.shape for tensor in (*config.inputs, *config.outputs)] == [(-1, 3), shape]
+
+
+def test_a_type_that_configurations_do_not_name_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="tensor 'y': no name for FP8"):
+        MODEL_CONFIG.encode_response(replace(_CONFIG, outputs=(TensorMetadata("y", "FP8", ()),)))
+
+
+def test_a_type_of_a_foreign_configuration_is_told_by_its_number() -> None:
+    foreign = pb.ModelConfigResponse(config=pb.ModelConfig(name="m"))
+    foreign.config.input.add(name="x").MergeFromString(b"\x10\x0d")  # data_type 13, a string
+    assert MODEL_CONFIG.decode_response(foreign.SerializeToString()).inputs == (TensorMetadata("x", "13", ()),)

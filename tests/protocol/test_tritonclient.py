@@ -30,6 +30,33 @@ def test_triton_client_speaks_with_us() -> None:
         "id": "7",
         "deadline": 20,
         "stream": [[3.0, -4.0]],
+        "config": {
+            "config": {
+                "name": "m",
+                "platform": "onnx",
+                "backend": "onnxruntime",
+                "max_batch_size": 8,
+                "version_policy": {"latest": {"num_versions": 1}},
+                "input": [{"name": "x", "data_type": "TYPE_FP32", "dims": ["2"]}],
+                "dynamic_batching": {"max_queue_delay_microseconds": "500"},
+            }
+        },
+        "statistics": {
+            "model_stats": [
+                {
+                    "name": "m",
+                    "version": "3",
+                    "inference_count": "5",
+                    "inference_stats": {
+                        "success": {"count": "2", "ns": "7"},
+                        "fail": {},
+                        "queue": {},
+                        "compute_infer": {},
+                    },
+                    "batch_stats": [{"batch_size": "4", "compute_infer": {"count": "1", "ns": "3"}}],
+                }
+            ]
+        },
         "index": {
             "models": [
                 {"name": "m", "version": "3", "state": "READY"},
