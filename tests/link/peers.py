@@ -2,26 +2,30 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import grpc
 import numpy as np
 
+from splitnet.config import LinkConfig
 from splitnet.deadline import Deadline
 from splitnet.errors import NotFoundError
-from splitnet.link import StreamClient, TierServer
+from splitnet.link import TierServer, Upstreams
 from splitnet.protocol import (
     MODEL_INFER,
     MODEL_STREAM_INFER,
+    SERVER_METADATA,
     SERVICE_NAME,
     IndexEntry,
     IndexRequest,
     InferRequest,
     InferResponse,
     ModelChange,
+    ModelConfig,
     ModelMetadata,
     ServerMetadata,
     StreamResponse,
@@ -44,13 +48,14 @@ class Plane:
         self.may_change = may_change
         self.changes: queue.SimpleQueue[tuple[ModelChange, Future[None]]] = queue.SimpleQueue()
         self.held: queue.SimpleQueue[Held] = queue.SimpleQueue()
+        self.terms: queue.SimpleQueue[tuple[int, bool]] = queue.SimpleQueue()
         self._answer = answer
 
     def ready(self) -> bool:
         return True
 
     def server_metadata(self) -> ServerMetadata:
-        return ServerMetadata("plane", "1")
+        return ServerMetadata("plane", "1", ("model_stream_infer",))
 
     def model_ready(self, name: str, version: str) -> bool:
         return (name, version) == ("m", "1")
@@ -58,7 +63,18 @@ class Plane:
     def model_metadata(self, name: str, version: str) -> ModelMetadata:
         raise NotFoundError(f"model {name!r} {version!r} is not served here")
 
-    def infer(self, request: InferRequest, deadline: Deadline) -> "Future[InferResponse]":
+    def model_config(self, name: str, version: str) -> ModelConfig:
+        return ModelConfig.of(self.model_metadata(name, version), max_batch=8, versions=2)
+
+    def infer(
+        self,
+        request: InferRequest,
+        deadline: Deadline,
+        *,
+        priority: int = 0,
+        inline: bool = False,
+    ) -> "Future[InferResponse]":
+        self.terms.put((priority, inline))
         future: Future[InferResponse] = Future()
         if self._answer is None:
             self.held.put((request, deadline, future))
@@ -127,10 +143,15 @@ def serving(plane: Plane, **limits: Any) -> Iterator[TierServer]:
 
 @contextmanager
 def linked(
-    address: Address, *, window: int = 64, max_message_bytes: int = MAX_MESSAGE_BYTES
-) -> Iterator[StreamClient]:
-    with closing(StreamClient(address, max_message_bytes=max_message_bytes, window=window)) as client:
-        yield client
+    *addresses: Address, window: int = 64, max_message_bytes: int = MAX_MESSAGE_BYTES, **options: Any
+) -> Iterator[Upstreams]:
+    """A link to one address or several; settings of LinkConfig are among the options."""
+    settings = LinkConfig(**{name: options.pop(name) for name in list(options) if name in LinkConfig.model_fields})
+    link = Upstreams(
+        addresses, max_message_bytes=max_message_bytes, window=window, settings=settings, seed=0, **options
+    )
+    with closing(link):
+        yield link
 
 
 def in_thread(work: Callable[[], object]) -> "Future[object]":
@@ -148,12 +169,25 @@ def in_thread(work: Callable[[], object]) -> "Future[object]":
 
 
 @contextmanager
-def foreign(talk: Callable[[Iterator[bytes]], Iterator[bytes]]) -> Iterator[Address]:
-    """A server of somebody else, which answers each stream as `talk` does."""
-    handler: Any = grpc.stream_stream_rpc_method_handler(lambda messages, _: talk(messages))
+def foreign(
+    talk: Callable[[Iterator[bytes]], Iterator[bytes]] | None = None,
+    calls: Mapping[str, Callable[[bytes], bytes] | grpc.StatusCode] = MappingProxyType({}),
+    *,
+    streams: bool = True,
+) -> Iterator[Address]:
+    """A server of somebody else, which answers each stream as `talk` does, and single calls or a status by name.
+
+    Where `streams`, it says among its extensions that it streams as Triton does.
+    """
+    known = ServerMetadata("foreign", "1", ("model_stream_infer",) if streams else ())
+    answers = {SERVER_METADATA.name: lambda _: SERVER_METADATA.encode_response(known), **calls}
+    methods: dict[str, Any] = {name: _unary_handler(answer) for name, answer in answers.items()}
+    if talk is not None:
+        methods[MODEL_STREAM_INFER.name] = grpc.stream_stream_rpc_method_handler(
+            lambda messages, _: talk(messages)
+        )
     with ThreadPoolExecutor(4) as workers:
         server = grpc.server(workers)
-        methods = {MODEL_STREAM_INFER.name: handler}
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE_NAME, methods),))
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
@@ -161,6 +195,13 @@ def foreign(talk: Callable[[Iterator[bytes]], Iterator[bytes]]) -> Iterator[Addr
             yield ("127.0.0.1", port)
         finally:
             server.stop(None).wait(TIMEOUT_S)
+
+
+def _unary_handler(answer: Callable[[bytes], bytes] | grpc.StatusCode) -> Any:
+    def serve(message: bytes, context: grpc.ServicerContext) -> bytes:
+        return context.abort(answer, "refused") if isinstance(answer, grpc.StatusCode) else answer(message)
+
+    return grpc.unary_unary_rpc_method_handler(serve)
 
 
 def soon() -> Deadline:

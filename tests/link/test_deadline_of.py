@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from splitnet.link import DEADLINE_PARAMETER
-from splitnet.link.service import deadline_of
+from splitnet.link.terms import deadline_of
 from splitnet.protocol import Parameter
 from tests.link.peers import ask
 
@@ -13,11 +13,20 @@ NOISE_MS = 500.0
 _MS = st.floats(1_000.0, 1e7)
 
 
-@given(default_ms=_MS, asked_ms=_MS | st.integers(1_000, 2**63) | st.none(), call_s=_MS | st.none())
-def test_the_least_limit_holds(default_ms: float, asked_ms: float | None, call_s: float | None) -> None:
-    parameters: dict[str, Parameter] = {} if asked_ms is None else {DEADLINE_PARAMETER: asked_ms}
+@given(
+    default_ms=_MS,
+    asked_ms=_MS | st.integers(1_000, 2**63 - 1) | st.none(),
+    timeout_us=st.integers(1_000_000, 2**64 - 1) | st.none(),
+    call_s=_MS | st.none(),
+)
+def test_the_least_limit_holds(
+    default_ms: float, asked_ms: float | None, timeout_us: int | None, call_s: float | None
+) -> None:
+    asked = {DEADLINE_PARAMETER: asked_ms, "timeout": timeout_us}
+    parameters: dict[str, Parameter] = {name: value for name, value in asked.items() if value is not None}
     left_ms = deadline_of(ask(parameters=parameters), default_ms, call_s).remaining_ms()
-    least_ms = min(default_ms, asked_ms or default_ms, default_ms if call_s is None else call_s * 1e3)
+    limits = [default_ms, asked_ms, timeout_us and timeout_us / 1e3, call_s and call_s * 1e3]
+    least_ms = min(limit for limit in limits if limit is not None)
     assert least_ms - NOISE_MS < left_ms <= least_ms
 
 
@@ -26,6 +35,11 @@ def test_no_time_left_is_expired(asked: float) -> None:
     assert deadline_of(ask(parameters={DEADLINE_PARAMETER: asked}), 1_000.0).expired
 
 
+@pytest.mark.parametrize("name", [DEADLINE_PARAMETER, "timeout"])
 @pytest.mark.parametrize("asked", ["20", True, False])
-def test_what_is_no_number_says_nothing(asked: Parameter) -> None:
-    assert deadline_of(ask(parameters={DEADLINE_PARAMETER: asked}), 9_000.0).remaining_ms() > 9_000 - NOISE_MS
+def test_what_is_no_number_says_nothing(name: str, asked: Parameter) -> None:
+    assert deadline_of(ask(parameters={name: asked}), 9_000.0).remaining_ms() > 9_000 - NOISE_MS
+
+
+def test_no_timeout_says_nothing() -> None:
+    assert deadline_of(ask(parameters={"timeout": 0}), 9_000.0).remaining_ms() > 9_000 - NOISE_MS

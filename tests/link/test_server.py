@@ -1,7 +1,10 @@
 """TierServer: each bound holds, bad bytes get an answer, and it ends in order."""
 
 import queue
+import threading
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import grpc
 import numpy as np
@@ -9,7 +12,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from splitnet.errors import ConfigError, ModelError, NotFoundError, SplitNetError
-from splitnet.link import TierServer, exchange
+from splitnet.link import TierServer
+from splitnet.link.serving import exchange
 from splitnet.link.status import STATUS_PARAMETER
 from splitnet.protocol import (
     MODEL_INFER,
@@ -333,3 +337,32 @@ def test_the_port_is_free_again_after_a_stop() -> None:
         with dialled(address) as channel:
             assert call(channel, encode_request(ask(3))).tensors["x"][0] == 3
         server.stop(1.0)
+
+
+@pytest.mark.parametrize(
+    "method", [MODEL_INFER.path, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"]
+)
+def test_calls_whose_message_never_comes_keep_nobody_out(method: str) -> None:
+    """Each holds one of gRPC's threads; a client's own bound is met before the server's."""
+    silence = threading.Event()
+
+    def never() -> Iterator[Any]:
+        silence.wait()
+        yield from ()
+
+    with serving(Plane(echo), max_streams=1) as server, dialled(server.address) as channel:
+        half_open: list[Any] = [channel.stream_stream(method)(never()) for _ in range(60)]
+        eventually(lambda: sum(each.done() for each in half_open) == 12)
+        assert {each.code() for each in half_open if each.done()} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+        for each in half_open:
+            each.cancel()
+        silence.set()
+        eventually(lambda: _is_answered(channel))
+
+
+def _is_answered(channel: grpc.Channel) -> bool:
+    try:
+        answer = call(channel, encode_request(ask(5)))
+    except grpc.RpcError:
+        return False
+    return bool(answer.tensors["x"] == 5)

@@ -5,9 +5,10 @@ from typing import Any, Self, TypeVar
 
 import grpc
 
-from splitnet.config import format_address
+from splitnet.config import TlsConfig, format_address
 from splitnet.errors import DeadlineExceededError, SplitNetError, UnavailableError, error_from_status
-from splitnet.link.options import channel_options
+from splitnet.link.client.channel import Target, open_channel
+from splitnet.link.tls import client_credentials, diagnose
 from splitnet.protocol import Method
 
 Request = TypeVar("Request")
@@ -48,16 +49,25 @@ def call_once(
 class TierClient:
     """A connection to one tier for single calls, closed when its block is left."""
 
-    def __init__(self, address: tuple[str, int]) -> None:
+    def __init__(self, address: tuple[str, int], *, tls: TlsConfig | None = None) -> None:
+        """Prepare to connect: with this machine's certificate, or in plaintext.
+
+        Raises:
+            ConfigError: the certificate cannot be used.
+        """
         self.address = format_address(address)
-        self._channel = grpc.insecure_channel(self.address, options=channel_options(_MAX_MESSAGE_BYTES))
+        self._tls = tls
+        self._target = Target(address, tls.upstream_name if tls is not None else None)
+        credentials = client_credentials(tls) if tls is not None else None
+        self._channel = open_channel(self._target, credentials, max_message_bytes=_MAX_MESSAGE_BYTES)
 
     def call(self, method: Method[Request, Response], request: Request, *, timeout_s: float) -> Response:
         """Call `method` once (see `call_once` for what is raised); the message names the tier."""
         try:
             return call_once(self._channel, method, request, timeout_s=timeout_s, wait=False)
         except UnavailableError as err:
-            raise UnavailableError(f"{self.address}: {err}; see that a tier listens there") from err
+            why = diagnose(self._tls, self._target) if self._tls is not None else None
+            raise UnavailableError(why or f"{self.address}: {err}; see that a tier listens there") from err
         except SplitNetError as err:
             raise type(err)(f"{self.address}: {err}") from err
 

@@ -2,18 +2,27 @@
 
 import logging
 import socket
-from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from splitnet.config import format_address
+from splitnet.config import QuotaConfig, format_address
 from splitnet.errors import ConfigError
-from splitnet.link.dataplane import DataPlane, ModelRepository
+from splitnet.link.access import Access
 from splitnet.link.options import server_options
-from splitnet.link.service import Service
+from splitnet.link.serving.dataplane import DataPlane, ModelRepository
+from splitnet.link.serving.gate import Gate
+from splitnet.link.serving.inference import Inference
+from splitnet.link.serving.intake import Intake
+from splitnet.link.serving.limits import Limits
+from splitnet.link.serving.models import ModelCalls
+from splitnet.link.serving.service import service_handler
+from splitnet.link.serving.statistics import Statistics
+from splitnet.link.serving.threads import DaemonThreads
 from splitnet.protocol import SERVICE_NAME, descriptor_pool
+from splitnet.telemetry import Events
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +36,7 @@ _LAST_BYTES_S = 0.5
 class TierServer:
     """Serves a DataPlane, and its repository, on one address."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (each is a setting of its own)
         self,
         dataplane: DataPlane,
         repository: ModelRepository,
@@ -37,40 +46,63 @@ class TierServer:
         default_deadline_ms: float,
         max_streams: int,
         max_in_flight: int,
+        tier: str | None = None,
+        quota: QuotaConfig = QuotaConfig(),  # noqa: B008  (it is frozen)
+        credentials: grpc.ServerCredentials | None = None,
+        access: Access | None = None,
+        events: Events = Events(),  # noqa: B008  (it holds nothing)
+        statistics: Statistics | None = None,
     ) -> None:
         """Bind the address without serving yet; see TierConfig for the limits.
+
+        Args:
+            dataplane: what computes.
+            repository: of its models.
+            listen: host and port; port 0 takes a free one.
+            max_message_bytes: largest message taken or sent, bytes.
+            default_deadline_ms: the longest that a request may take, milliseconds.
+            max_streams: streams open at once.
+            max_in_flight: unanswered requests of one stream.
+            tier: in whose name answers say how long they took; None says nothing.
+            quota: what one client may have under way.
+            credentials: TLS, with the client's certificate; None listens in plaintext.
+            access: what the names of a certificate may do; None lets everybody do everything but load and unload,
+                which `repository.may_change` then decides.
+            events: told of each request's end.
+            statistics: what ModelStatistics answers with, which listens to the tier's events; without it that call
+                is UNIMPLEMENTED.
 
         Raises:
             ConfigError: the address cannot be bound.
         """
-        self._service = Service(
-            dataplane,
-            repository,
+        limits = Limits(
             default_deadline_ms=default_deadline_ms,
             max_streams=max_streams,
             max_calls=_SPARE_THREADS // 2,
             max_in_flight=max_in_flight,
             max_message_bytes=max_message_bytes,
+            quota=quota,
         )
+        self._intake = Intake(dataplane, limits, tier=tier, access=access, events=events)
+        self._inference = Inference(self._intake, limits)
+        models = ModelCalls(dataplane, repository, access=access, statistics=statistics)
         threads = max_streams + _SPARE_THREADS
+        self._threads = DaemonThreads(threads, name="grpc")
+        pool: Any = self._threads  # typed as a ThreadPoolExecutor, while any executor will do
         self._server = grpc.server(
-            ThreadPoolExecutor(threads, thread_name_prefix="grpc"),
+            pool,
             options=server_options(max_message_bytes),
+            interceptors=[Gate()],
             # As many again may wait for a thread, which whatever is refused gives back at once.
             maximum_concurrent_rpcs=2 * threads,
         )
         self._health = health.HealthServicer()
         self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
-        self._server.add_generic_rpc_handlers((self._service.handler(),))
+        self._server.add_generic_rpc_handlers((service_handler(models, self._inference),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         services = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(services, self._server, pool=descriptor_pool())
-        _check_address(listen)
-        try:
-            port = self._server.add_insecure_port(format_address(listen))
-        except RuntimeError as err:
-            raise ConfigError(f"cannot listen on {format_address(listen)}: {err}") from err
-        self.address = (listen[0], port)
+        self.address = (listen[0], self._bind(listen, credentials))
 
     def start(self) -> None:
         """Serve, and say so in health."""
@@ -83,12 +115,25 @@ class TierServer:
         What is left then is cut, and this returns, about a second later at most.
         """
         self._health.enter_graceful_shutdown()
-        self._service.drain()
+        self._inference.drain()
         stopped = self._server.stop(grace_s)
-        if self._service.wait_idle(grace_s) and not stopped.wait(_LAST_BYTES_S):
+        if self._inference.wait_idle(grace_s) and not stopped.wait(_LAST_BYTES_S):
             # Those who watch health or ask reflection hang up when they please: work is what grace is for.
             stopped = self._server.stop(0)
         stopped.wait(1.0)
+        self._threads.shutdown()
+        self._intake.close()
+
+    def _bind(self, listen: tuple[str, int], credentials: grpc.ServerCredentials | None) -> int:
+        """Bind the address and return its port."""
+        _check_address(listen)
+        address = format_address(listen)
+        try:
+            if credentials is None:
+                return self._server.add_insecure_port(address)
+            return self._server.add_secure_port(address, credentials)
+        except RuntimeError as err:
+            raise ConfigError(f"cannot listen on {address}: {err}") from err
 
     def _set_health(self, status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
         for name in ("", SERVICE_NAME):

@@ -1,0 +1,1 @@
+"""The upper end of a link: the protocol's calls, their limits, and the streams they come on."""
