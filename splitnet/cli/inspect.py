@@ -51,6 +51,9 @@ def _print_head(console: Console, package: Package) -> None:
     model, plan = manifest.model, manifest.plan
     console.print(f"[bold]{model.name}[/] version {model.version}, opset {model.opset}, plan {plan.id}")
     console.print(f"takes {_tensors(model.inputs)}, answers {_tensors(model.outputs)}")
+    if (backup := manifest.backup) is not None:
+        right = "" if backup.accuracy is None else f", right on {backup.accuracy:.1%} of the calibration samples"
+        console.print(f"backup model {escape(backup.file)}, {backup.size_bytes / 1024:.1f} KiB{right}")
     for each in manifest.plans:
         checked = each.verification
         name = f"plan {each.id} " if len(manifest.plans) > 1 else ""
@@ -124,7 +127,8 @@ def _training(manifest: Manifest) -> Table:
 
 
 def _plans(manifest: Manifest) -> Table:
-    table = Table("plan", "segments", "from Mbit/s", "value", "predicted ms", "measured ms", title="plans")
+    columns = ("plan", "segments", "from Mbit/s", "value", "predicted ms", "measured ms", "stages")
+    table = Table(*columns, title="plans")
     for plan in manifest.plans:
         table.add_row(
             plan.id,
@@ -133,8 +137,18 @@ def _plans(manifest: Manifest) -> Table:
             f"{plan.value:,.2f} {_UNITS[plan.objective]}",
             f"{plan.predicted_ms:.2f}",
             _number(plan.measured_ms, 2),
+            _stages(plan),
         )
     return table
+
+
+def _stages(plan: PlanEntry) -> str:
+    """What each tier computes of a sample, who gets there, and what is sent to it."""
+    sent = {wire.to_tier: f" {wire.sample_bytes:,.0f} bytes," for wire in plan.wires}
+    return "\n".join(
+        f"{stage.tier}:{sent.get(stage.tier, '')} {stage.compute_ms:.2f} ms for {stage.reach:.1%}"
+        for stage in plan.stages
+    )
 
 
 def _wires(plan: PlanEntry, title: str) -> Table:

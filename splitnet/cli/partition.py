@@ -69,6 +69,10 @@ _Place = Annotated[
 _Plans = Annotated[
     int, typer.Option(min=1, max=16, help="Up to so many plans, for other bandwidths of the device's link.")
 ]
+_Backup = Annotated[
+    Path | None,
+    typer.Option(metavar="SMALL.onnx", help="A small model for a device that has no exit and reaches nobody."),
+]
 _Report = Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a report to look at.")]
 _Name = Annotated[str | None, typer.Option(help="What the model is served as; the file's stem otherwise.")]
 _Version = Annotated[int, typer.Option(min=1, help="The package's version.")]
@@ -101,6 +105,7 @@ def partition(
     trainable: _Trainable = "none",
     place: _Place = "auto",
     plans: _Plans = 1,
+    backup: _Backup = None,
     report: _Report = None,
     name: _Name = None,
     version: _Version = 1,
@@ -143,6 +148,7 @@ def partition(
             cuts=tuple(tuple(tensor.strip() for tensor in tensors.split(",")) for tensors in cut or ()),
             place=place,
             plans=plans,
+            backup=backup,
             profiles=dict(_profile(text) for text in profile or ()),
             axis_sizes=dict(axis_size(text) for text in dim or ()),
             epsilon=epsilon,

@@ -56,8 +56,8 @@ def print_result(result: "PartitionResult", *, compared: bool) -> None:
     if result.changes_answers:
         console.print("[yellow]the codec changes the answers: see agreement and differences below[/]")
     if compared and not result.is_split:
-        console.print("[yellow]not splitting is better on this site: the package holds one segment[/]")
-    if not result.device_answers_alone:
+        console.print("[yellow]not splitting is better on this site: the plan made for it has one segment[/]")
+    if not result.device_answers_alone and result.package.manifest.backup is None:
         console.print("[yellow]without the tiers above this device cannot answer: it has no exit[/]")
     if result.exit_shares == "recorded":
         console.print("who leaves early is taken from the model's metadata: give --calibration to measure it")

@@ -1,26 +1,30 @@
 """Whether the pieces of a manifest agree with one another."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 from splitnet.package.agree_training import training_disagreements
 from splitnet.package.entries import FileEntry, TensorEntry
-from splitnet.package.manifest import ExitEntry, Manifest, PlanEntry, SegmentEntry, WireEntry
+from splitnet.package.manifest import ExitEntry, Manifest, SegmentEntry
+from splitnet.package.plans import PlanEntry
+from splitnet.package.wires import WireEntry
 from splitnet.tensors import BATCH
 from splitnet.tiers import TIERS
 
 
 def disagreements(manifest: Manifest) -> list[str]:
-    """Return one sentence for each contradiction between segments, files, wires, exits, plans and training."""
+    """Return one sentence for each contradiction between the pieces of a manifest."""
     return [
         *_duplicates(manifest),
         *_files(manifest),
         *(
             f"plans[{index}]{wrong}"
             for index, plan in enumerate(manifest.plans)
-            for check in (_plan_names, _wire_order, _dataflow)
+            for check in (_plan_names, _wire_order, _stages, _dataflow)
             for wrong in check(manifest, plan)
         ),
         *_exits(manifest),
+        *_backup(manifest),
         *training_disagreements(manifest),
     ]
 
@@ -69,6 +73,16 @@ def _wire_order(_manifest: Manifest, plan: PlanEntry) -> Iterator[str]:
             )
 
 
+def _stages(_manifest: Manifest, plan: PlanEntry) -> Iterator[str]:
+    """One stage a tier, and nobody gets further up than to the tier below."""
+    expected = list(TIERS[: len(plan.wires) + 1])
+    if (tiers := [stage.tier for stage in plan.stages]) != expected:
+        yield f".stages: are of {tiers}; expected {expected}"
+    reaches = [1.0, *(stage.reach for stage in plan.stages)]
+    if any(later > before for before, later in itertools.pairwise(reaches)):
+        yield f".stages: reach grows on the way up: {reaches[1:]}"
+
+
 def _dataflow(manifest: Manifest, plan: PlanEntry) -> Iterator[str]:
     """Follow the tensors upwards: each segment's inputs and each wire must be there where they are used."""
     at_hand = {entry.name: entry for entry in manifest.model.inputs}
@@ -95,6 +109,19 @@ def _missing(wanted: tuple[TensorEntry, ...], at_hand: dict[str, TensorEntry], w
             yield f"{where} {entry.name!r} is made by nothing below it; at hand are {sorted(at_hand)}"
         elif _kind(there) != _kind(entry):
             yield f"{where} {entry.name!r} is {_kind(entry)} but is made as {_kind(there)}"
+
+
+def _backup(manifest: Manifest) -> Iterator[str]:
+    """It takes some of what the model takes, and answers all that the model answers."""
+    backup = manifest.backup
+    if backup is None:
+        return
+    taken = {entry.name: entry for entry in manifest.model.inputs}
+    yield from _missing(backup.inputs, taken, "backup: input")
+    yield from _missing(manifest.model.outputs, {entry.name: entry for entry in backup.outputs}, "backup: answer")
+    others = manifest.model_copy(update={"backup": None})
+    if backup.file in others.files:
+        yield f"backup: file {backup.file!r} is another's"
 
 
 def _exits(manifest: Manifest) -> Iterator[str]:

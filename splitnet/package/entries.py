@@ -24,6 +24,10 @@ NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 
+#: The highest version of a model.
+MAX_VERSION = 2**31
+Version = Annotated[int, Field(ge=1, le=MAX_VERSION)]
+
 
 class TensorEntry(Frozen):
     """A tensor's name, element type (numpy's name) and shape; the open axis is named `batch`."""

@@ -4,7 +4,8 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from splitnet.package.manifest import ExitEntry, SegmentEntry, WireEntry
+from splitnet.package.manifest import ExitEntry, SegmentEntry
+from splitnet.package.wires import WireEntry
 
 
 def plan_id(segments: Sequence[SegmentEntry], wires: Sequence[WireEntry], exits: Sequence[ExitEntry]) -> str:

@@ -97,12 +97,18 @@ def _check_digest(path: Path, digest: str, entry: FileEntry) -> None:
         )
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path, key: Path | None = None) -> Manifest:
     """Read and validate `manifest.json` of the package at `path`.
+
+    Args:
+        path: of the package.
+        key: the public key that it must be signed with; None takes unsigned ones.
 
     Raises:
         NotFoundError: there is no package.
-        PackageError: the manifest is too large, malformed, of another format, or contradicts itself.
+        PackageError: the manifest is too large, not signed with `key`, malformed, of another format, or
+            contradicts itself.
+        ConfigError: `key` is not there, or holds no key.
     """
     file = path / MANIFEST
     try:
@@ -116,6 +122,11 @@ def read_manifest(path: Path) -> Manifest:
         content = file.read_bytes()
     except OSError as err:
         raise PackageError(f"{file}: cannot be read: {err.strerror}") from err
+    if key is not None:
+        # Whoever asks for no signature loads no cryptography.
+        from splitnet.package.signature import check_signature  # noqa: PLC0415
+
+        check_signature(path, content, key)
     try:
         manifest = Manifest.model_validate_json(content, strict=True)
     except ValidationError as err:
@@ -142,6 +153,6 @@ def _other_format(content: bytes) -> str | None:
     return f"format_version: the package is of format {version}, this version reads {FORMAT_VERSION}; {remedy}"
 
 
-def open_package(path: Path) -> Package:
-    """Open the package at `path` (see `read_manifest` for what is raised)."""
-    return Package(path, read_manifest(path))
+def open_package(path: Path, key: Path | None = None) -> Package:
+    """Open the package at `path` (see `read_manifest`)."""
+    return Package(path, read_manifest(path, key))

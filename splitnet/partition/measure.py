@@ -15,6 +15,8 @@ from splitnet.tiers import TIERS, Tier
 
 # Rounds in which every segment runs once: so many at least.
 _LEAST_ROUNDS = 3
+# Where next to no sample gets, what one takes cannot be told from what all take on average.
+_LEAST_SHARE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,24 @@ def reached(placement: Placement, costs: Costs) -> tuple[float, float, float]:
     after_device = left[frozenset([device])] if device is not None else 1.0
     used = frozenset(name for name in (device, edge) if name is not None)
     return 1.0, after_device, left[used] if used else 1.0
+
+
+def computing_ms(placement: Placement, costs: Costs, measured: Measured | None) -> list[float]:
+    """Return what each tier up to the plan's last computes for a sample that gets there, exit included, ms.
+
+    From the segments as they were run, scaled to the machine of that tier; as predicted where they were not.
+    """
+    tiers = TIERS[: placement.last + 1]
+    if measured is not None:
+        return [
+            measured.segment_ms.get(tier, 0.0) * slower
+            for tier, slower in zip(tiers, costs.times.slowness, strict=False)
+        ]
+    stages, reach = dict(placement.stages), reached(placement, costs)
+    return [
+        (stages[tier] + stages.get(f"{tier} exit", 0.0)) / max(share, _LEAST_SHARE)
+        for tier, share in zip(tiers, reach, strict=False)
+    ]
 
 
 def _codecs_ms(plan: BuiltPlan, costs: Costs, link: int, reach: tuple[float, float, float]) -> float:

@@ -43,6 +43,7 @@ class PartitionOptions:
         cuts: boundary tensors by hand, one set a cut, at most two; empty lets the planner choose.
         place: which placements the planner may choose from.
         plans: how many plans the package may hold, for different bandwidths of the device's link.
+        backup: an ONNX model that is to answer on a device which has no exit and reaches nobody.
         profiles: profile files of this model measured on a tier's own machine.
         axis_sizes: sizes of open axes other than the batch, by name.
         epsilon: accuracy that all exits together may cost, as a share of samples.
@@ -71,6 +72,7 @@ class PartitionOptions:
     cuts: tuple[tuple[str, ...], ...] = ()
     place: Place = "auto"
     plans: int = 1
+    backup: Path | None = None
     profiles: Mapping[Tier, Path] = field(default_factory=dict)
     axis_sizes: Mapping[str, int] = field(default_factory=dict)
     epsilon: float = 0.005

@@ -11,11 +11,13 @@ from splitnet.package import (
     Alternative,
     Content,
     ExitEntry,
+    LinkEntry,
     Manifest,
     ModelEntry,
     Package,
     PlanEntry,
     SegmentEntry,
+    StageEntry,
     TensorEntry,
     WeightsEntry,
     WireEntry,
@@ -24,11 +26,14 @@ from splitnet.package import (
     write_package,
 )
 from splitnet.partition.analysis import Analysis
+from splitnet.partition.backup import Backup
 from splitnet.partition.bandwidths import PlanFrom
+from splitnet.partition.measure import computing_ms, reached
 from splitnet.partition.options import PartitionOptions
 from splitnet.partition.segments import BuiltSegment, SentTensor
 from splitnet.partition.table import Costs
 from splitnet.partition.training import training_of
+from splitnet.plan import Link
 from splitnet.tiers import TIERS
 
 #: Models with more weights than this are packed with their weights in files of their own, as are several plans.
@@ -41,6 +46,8 @@ def pack(
     costs: Costs,
     plans: Sequence[PlanFrom],
     alternatives: Sequence[Alternative],
+    *,
+    backup: Backup | None = None,
 ) -> Package:
     """Write the package.
 
@@ -50,6 +57,7 @@ def pack(
         costs: that the plans were made with.
         plans: the first is the default.
         alternatives: what was considered beside the first.
+        backup: a small model for a device that is alone.
 
     Raises:
         PackageError: the output is in the way of something else, or the disk refuses.
@@ -69,10 +77,14 @@ def pack(
         segments=tuple(shelf.segments.values()),
         exits=tuple(shelf.exits),
         plans=entries,
+        links=(_link_entry(costs.table.links[0]), _link_entry(costs.table.links[1])),
         training=() if training is None else (training.entry,),
+        backup=None if backup is None else backup.entry,
     )
     if training is not None:
         shelf.files |= training.files
+    if backup is not None:
+        shelf.files[backup.entry.file] = backup.content
     return write_package(options.output, manifest, shelf.files)
 
 
@@ -127,6 +139,7 @@ def _plan_entry(
         ),
         segments=tuple(entry.id for entry in segments),
         wires=wires,
+        stages=_stages(plan, shelf.costs),
         objective=options.objective,
         value=placement.value,
         bound=found.solution.bound,
@@ -139,6 +152,19 @@ def _plan_entry(
         alternatives=alternatives,
         verification=found.verification,
     )
+
+
+def _stages(plan: PlanFrom, costs: Costs) -> tuple[StageEntry, ...]:
+    placement = plan.found.solution.placement
+    computing = computing_ms(placement, costs, plan.found.measured)
+    return tuple(
+        StageEntry(tier=tier, reach=share, compute_ms=ms)
+        for tier, share, ms in zip(TIERS, reached(placement, costs), computing, strict=False)
+    )
+
+
+def _link_entry(link: Link) -> LinkEntry:
+    return LinkEntry(bandwidth_bps=link.bandwidth_bps, rtt_ms=link.rtt_ms)
 
 
 def _model_entry(options: PartitionOptions, analysis: Analysis) -> ModelEntry:

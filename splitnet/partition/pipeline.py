@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from splitnet.package import Alternative, check_target
 from splitnet.partition.analysis import Analysis, analyse
+from splitnet.partition.backup import backup_of
 from splitnet.partition.bandwidths import in_order, plans_for
 from splitnet.partition.options import PartitionOptions
 from splitnet.partition.pack import pack
@@ -39,6 +40,7 @@ def partition(options: PartitionOptions, on_step: OnStep = lambda _step, _share:
     on_step("load the model and observe its shapes", 0.0)
     analysis = analyse(options, lambda share: on_step("train exits", share * 0.15))
     check_exit(options, analysis)
+    backup = None if options.backup is None else backup_of(options.backup, analysis)
     on_step("profile", 0.15)
     search = _search(options, analysis, on_step)
     on_step("plan, cut and verify", 0.5)
@@ -50,7 +52,7 @@ def partition(options: PartitionOptions, on_step: OnStep = lambda _step, _share:
     plans = in_order(search, run_together(search, plans_for(search, ranking.best, options.plans)))
     on_step("write the package", 0.95)
     listed = [_alternative(name, found) for name, found in ranking.alternatives.items()]
-    package = pack(options, analysis, search.all_costs, plans, listed)
+    package = pack(options, analysis, search.all_costs, plans, listed, backup=backup)
     on_step("done", 1.0)
     return PartitionResult(package, options, search, tuple(plans), ranking)
 

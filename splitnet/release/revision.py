@@ -72,7 +72,8 @@ def revise(package: Package, parameters: Vector) -> Revision:
         raise InvalidArgumentError(f"version {manifest.model.version} is the highest that there can be")
     values = unflatten(training.parameters, parameters)
     before: Tensors = {}
-    segments, files = [], _copies(package, {entry.file for entry in training.files})
+    unchanged = [*training.files, *([manifest.backup] if manifest.backup is not None else [])]
+    segments, files = [], _copies(package, {entry.file for entry in unchanged})
     for segment in manifest.segments:
         learns = training.scope == "exits" or segment.tier == _tier_of(manifest, training.segment)
         entry, content = _revised(package, segment, values if learns else {}, before)

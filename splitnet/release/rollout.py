@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from splitnet.config import TlsConfig
 from splitnet.errors import NotFoundError, PeerProtocolError, SplitNetError
 from splitnet.link import PACKAGE_PARAMETER, PLAN_PARAMETER, TierClient
 from splitnet.package import Package
@@ -52,13 +53,14 @@ class TierStatus:
         return next((tier for tier in reversed(TIERS) if f"{model}.{tier}" in ready), None)
 
 
-def status(address: Address) -> TierStatus:
-    """Ask a tier what it has.
+def status(address: Address, *, tls: TlsConfig | None = None) -> TierStatus:
+    """Ask a tier what it has, with the certificate `tls` or in plaintext.
 
     Raises:
         PeerError: it cannot be reached, or does not answer.
+        ConfigError: the certificate cannot be used.
     """
-    with TierClient(address) as client:
+    with TierClient(address, tls=tls) as client:
         return _status(client)
 
 
@@ -66,6 +68,7 @@ def apply(
     package: Package,
     addresses: Sequence[Address],
     *,
+    tls: TlsConfig | None = None,
     timeout_s: float = 600.0,
     on_loaded: Callable[[str, str], None] = lambda _address, _tier: None,
 ) -> None:
@@ -77,16 +80,19 @@ def apply(
     Args:
         package: the version to load, as it lies here.
         addresses: of the tiers, in any order.
+        tls: this machine's certificate, which they must let load; None asks in plaintext.
         timeout_s: how long one tier may take to load.
         on_loaded: called with address and tier (or "") once that tier offers the version.
 
     Raises:
         NotFoundError: a tier serves another model, or has no such package; no tier after it has loaded anything.
+        ConfigError: the certificate cannot be used.
         SplitNetError: a tier cannot be reached or refuses; tiers before it go on offering both versions.
     """
     manifest = package.manifest
     with ExitStack() as stack:
-        clients = {client.address: stack.enter_context(client) for client in map(TierClient, addresses)}
+        opened = [stack.enter_context(TierClient(address, tls=tls)) for address in addresses]
+        clients = {client.address: client for client in opened}
         tiers = {address: _status(client).tier_of(manifest.model.name) for address, client in clients.items()}
         done: list[str] = []
         for address in sorted(tiers, key=lambda each: _TOP_DOWN.index(tiers[each])):

@@ -11,13 +11,16 @@ from splitnet.codec_names import CODECS, CODINGS
 from splitnet.package import (
     FORMAT_VERSION,
     Alternative,
+    BackupEntry,
     CalibrationEntry,
     ExitEntry,
     FeaturesEntry,
+    LinkEntry,
     Manifest,
     ModelEntry,
     PlanEntry,
     SegmentEntry,
+    StageEntry,
     StepEntry,
     TensorEntry,
     TrainingEntry,
@@ -37,6 +40,7 @@ PATHS = st.from_regex(r"([a-z0-9_]{1,8}/){0,2}[a-z0-9_]{1,8}", fullmatch=True)
 MILLISECONDS = st.floats(0, 1e6)
 SHARES = st.floats(0, 1)
 OPEN_SHARES = st.floats(0, 1, exclude_min=True, exclude_max=True)
+LINKS = st.builds(LinkEntry, bandwidth_bps=st.floats(1, 1e12), rtt_ms=MILLISECONDS)
 CALIBRATIONS = st.builds(
     CalibrationEntry,
     epsilon=OPEN_SHARES,
@@ -88,6 +92,14 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def stages(reach: Sequence[float], compute_ms: Sequence[float]) -> tuple[StageEntry, ...]:
+    """One a tier from the device up."""
+    return tuple(
+        StageEntry(tier=tier, reach=share, compute_ms=ms)
+        for tier, share, ms in zip(TIERS, reach, compute_ms, strict=False)
+    )
+
+
 def _wires(tensor: WireTensor) -> tuple[WireEntry, WireEntry]:
     """The same tensor over both links: the edge relays."""
     return (
@@ -101,6 +113,7 @@ def _example_plans() -> tuple[PlanEntry, PlanEntry]:
         id="0123456789ab",
         segments=("device", "cloud"),
         wires=_wires(wire_tensor(T, coding="zstd", coded_bytes_per_sample=9.5)),
+        stages=stages((1.0, 0.5, 0.5), (1.5, 0.0, 1.5)),
         objective="latency",
         value=12.5,
         bound=12.25,
@@ -135,6 +148,7 @@ def _example_plans() -> tuple[PlanEntry, PlanEntry]:
             "id": "ba9876543210",
             "segments": ("cloud-2",),
             "wires": _wires(wire_tensor(X)),
+            "stages": stages((1.0, 1.0, 1.0), (0.0, 0.0, 3.0)),
             "bandwidth_from_bps": 1e8,
         }
     )
@@ -208,15 +222,31 @@ def example(marker: bytes = b"") -> Content:
         threshold=0.9,
         calibration=CalibrationEntry(epsilon=0.01, delta=0.05, n=500, method="by hand", bound=0.009, share=0.5),
     )
+    files["backup/backup.onnx"] = b"the backup" + marker
     manifest = Manifest(
         format_version=FORMAT_VERSION,
         model=ModelEntry(name="example", version=1, sha256="0" * 64, opset=17, inputs=(X,), outputs=(Y,)),
         segments=tuple(segments),
         exits=(exit_entry,),
         plans=_example_plans(),
+        links=(LinkEntry(bandwidth_bps=2e7, rtt_ms=10.9), LinkEntry(bandwidth_bps=1e8, rtt_ms=40.9)),
+        backup=_backup("backup/backup.onnx", files["backup/backup.onnx"], (X,), (Y,)),
         training=(_example_training(files, marker),),
     )
     return Content(manifest, files)
+
+
+def _backup(
+    path: str, content: bytes, inputs: Sequence[TensorEntry], outputs: Sequence[TensorEntry]
+) -> BackupEntry:
+    return BackupEntry(
+        file=path,
+        sha256=sha256(content),
+        size_bytes=len(content),
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
+        accuracy=0.5,
+    )
 
 
 @dataclass
@@ -294,6 +324,11 @@ class _Drawing:
         )
         return [*heads.values(), confidence]
 
+    def backup(self, inputs: Sequence[TensorEntry]) -> BackupEntry:
+        """A backup model that takes one of the inputs at least."""
+        path, content = self.file()
+        return _backup(path, content, inputs[: self.draw(st.integers(1, len(inputs)))], self.outputs)
+
     def send(self, lower: Tier, upper: Tier) -> None:
         sent = self.some()
         tensors = tuple(wire_tensor(entry, **self.draw(_ways())) for entry in sent)
@@ -339,6 +374,13 @@ def _plan(drawing: _Drawing, segments: tuple[str, ...], bandwidth_bps: float, in
         id=draw(st.from_regex(r"[0-9a-f]{11}", fullmatch=True)) + f"{index:x}",
         segments=segments,
         wires=tuple(drawing.wires),
+        stages=stages(
+            sorted(
+                draw(st.lists(SHARES, min_size=len(drawing.wires) + 1, max_size=len(drawing.wires) + 1)),
+                reverse=True,
+            ),
+            [draw(MILLISECONDS) for _ in range(len(drawing.wires) + 1)],
+        ),
         objective=draw(st.sampled_from(["latency", "throughput", "energy", "bytes"])),
         value=draw(MILLISECONDS),
         bound=draw(MILLISECONDS),
@@ -384,6 +426,9 @@ def contents(draw: st.DrawFn) -> Content:
         segments=tuple(drawing.segments),
         exits=tuple(drawing.exits),
         plans=tuple(plans),
+        links=(draw(LINKS), draw(LINKS)),
+        backup=drawing.backup(inputs) if draw(st.booleans()) else None,
     )
     used = {name for segment in drawing.segments for name in (segment.file, *(w.file for w in segment.weights))}
+    used |= set() if manifest.backup is None else {manifest.backup.file}
     return Content(manifest, {name: content for name, content in drawing.files.items() if name in used})

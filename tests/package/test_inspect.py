@@ -36,8 +36,10 @@ def rows(text: str, first: str) -> list[list[str]]:
 def test_every_plan_has_its_row_wires_and_choices(package: Package) -> None:
     text = shown(package)
     first, second = package.manifest.plans
-    assert rows(text, first.id) == [[first.id, "device, cloud", "0", "12.50 ms", "12.50", "13.00"]]
-    assert rows(text, second.id) == [[second.id, "cloud-2", "100", "12.50 ms", "12.50", "13.00"]]
+    figures = ["12.50 ms", "12.50", "13.00"]
+    assert rows(text, first.id) == [[first.id, "device, cloud", "0", *figures, "device: 1.50 ms for 100.0%"]]
+    assert rows(text, second.id) == [[second.id, "cloud-2", "100", *figures, "device: 0.00 ms for 100.0%"]]
+    assert "cloud: 10 bytes, 1.50 ms for 50.0%" in text
     for plan in (first, second):
         assert f"wires of plan {plan.id}" in text
         assert f"choices of plan {plan.id}, for latency" in text
@@ -52,6 +54,10 @@ def test_codings_and_weights_are_shown(package: Package) -> None:
     assert coded[3:] == ["none", "zstd", "10 of 16"]
     assert plain[3:] == ["none", "none", "12"]
     assert "+ 0.0 in 1 files" in text
+
+
+def test_the_backup_model_is_shown(package: Package) -> None:
+    assert "backup model backup/backup.onnx, 0.0 KiB, right on 50.0% of the calibration samples" in shown(package)
 
 
 def test_what_learns_is_shown(package: Package) -> None:
@@ -77,6 +83,6 @@ def test_one_plan_needs_no_table_of_plans(tmp_path: Path) -> None:
 def test_shared_files_are_verified_and_counted_once(package: Package) -> None:
     content: Content = example()
     size_bytes = sum(map(len, content.files.values()))
-    assert f"verified 7 files, {size_bytes:,} bytes" in shown(package, "--check")
+    assert f"verified 8 files, {size_bytes:,} bytes" in shown(package, "--check")
     printed = json.loads(shown(package, "--check", "--json"))
     assert printed == content.manifest.model_dump(mode="json") | {"verified_bytes": size_bytes}

@@ -31,6 +31,7 @@ OPTIONAL = {"exits", "alternatives", "codec", "coding", "calibration", "weights"
     "accuracy",
     "accuracy_drop",
     "against_version",
+    "backup",
 }
 FREE = {"opset_domains", "outputs"}
 
@@ -123,8 +124,8 @@ def test_a_missing_key_is_named(path: Path_, tmp_path: Path) -> None:
     [
         ("format_version", 0),
         ("format_version", 1),
-        ("format_version", 2),
-        ("format_version", 4),
+        ("format_version", 3),
+        ("format_version", 5),
         ("model.name", ""),
         ("model.name", "-x"),
         ("model.name", "a/b"),
@@ -270,6 +271,12 @@ def tensor(name: str, *shape: int, dtype: str = "float32") -> dict[str, Any]:
         ("segments.0.outputs.1", tensor("sure", dtype="int64"), "exits[0].confidence: 'sure' is int64['batch']"),
         ("segments.0.outputs.0", tensor("early", 5, dtype="float16"), "exits[0].outputs: 'early' is float16"),
         ("segments.0.outputs.0", tensor("early", 6), "'early' is float32['batch', 6] but stands for 'y'"),
+        ("plans.0.stages.2.tier", "edge", "plans[0].stages: are of ['device', 'edge', 'edge']; expected"),
+        ("plans.1.stages", BASE["plans"][1]["stages"][:2], "plans[1].stages: are of ['device', 'edge']; expected"),
+        ("plans.0.stages.2.reach", 0.6, "plans[0].stages: reach grows on the way up: [1.0, 0.5, 0.6]"),
+        ("backup.inputs.0", tensor("z", 3), "backup: input 'z' is made by nothing below it; at hand are ['x']"),
+        ("backup.outputs.0", tensor("y", 4), "backup: answer 'y' is float32['batch', 5] but is made as"),
+        ("backup.file", "segments/device.onnx", "backup: file 'segments/device.onnx' is another's"),
         ("training", BASE["training"] * 2, "training: segment 'device' stands twice"),
         ("training", BASE["training"] * 2, "training: file 'train/sgd.onnx' stands twice"),
         (
@@ -302,14 +309,14 @@ def test_pieces_that_contradict_one_another_are_refused(path: str, value: Any, t
 
 
 @pytest.mark.parametrize(
-    ("version", "remedy"), [(2, "make the package anew with this version's"), (4, "read it with a newer SplitNet")]
+    ("version", "remedy"), [(3, "make the package anew with this version's"), (5, "read it with a newer SplitNet")]
 )
 def test_a_package_of_another_format_says_what_to_do(version: int, remedy: str, tmp_path: Path) -> None:
     # Such a manifest differs in more than its number, and none of that is worth a word.
     document = {key: value for key, value in BASE.items() if key != "plans"} | {"format_version": version}
     with pytest.raises(PackageError) as caught:
         read_manifest(written(tmp_path, json.dumps(document)))
-    assert f"the package is of format {version}, this version reads 3; {remedy}" in str(caught.value)
+    assert f"the package is of format {version}, this version reads 4; {remedy}" in str(caught.value)
     assert "plans" not in str(caught.value)
 
 

@@ -70,5 +70,5 @@ def test_the_manifest_is_plain_json_that_ends_in_a_newline(tmp_path: Path) -> No
     package = write_package(tmp_path / "p.split", content.manifest, content.files)
     text = (package.path / "manifest.json").read_text(encoding="utf-8")
     assert text.endswith("}\n")
-    assert '"format_version": 3' in text
+    assert '"format_version": 4' in text
     assert Manifest.model_validate_json(text, strict=True) == content.manifest

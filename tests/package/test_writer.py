@@ -69,6 +69,8 @@ def test_a_package_takes_the_place_of_another_and_nothing_of_that_stays(tmp_path
         "p.split/segments/cloud-2.onnx",
         "p.split/segments/weights",
         "p.split/segments/weights/w.bin",
+        "p.split/backup",
+        "p.split/backup/backup.onnx",
         "p.split/train",
         "p.split/train/features.onnx",
         "p.split/train/sgd.onnx",

@@ -108,7 +108,7 @@ def deployed(package: Package) -> Iterator[Pipeline]:
         executors.append(BoundedExecutor(workers=1, limit=64, name=tier))
         outputs = answers_from(manifest, tier)
         stages = [own_stage(package, tier, load)]
-        pipeline = Pipeline(stages, outputs, executors[-1], forward=forward, answer_late=tier == "device")
+        pipeline = Pipeline(stages, outputs, executors[-1], forward=forward)
         forward = pipeline.submit
     assert pipeline is not None
     try:

@@ -1,5 +1,6 @@
 """Exits in whole jobs: thresholds from labelled data or from the model, and who answers in the end."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ from splitnet.deadline import Deadline
 from splitnet.errors import DeadlineExceededError, InvalidArgumentError, ModelError, NotFoundError
 from splitnet.exits import leaves
 from splitnet.exits.calibrate import METHOD, THRESHOLD_GRID
+from splitnet.package import open_package
 from splitnet.partition import PartitionResult
+from splitnet.runtime import BoundedExecutor, Pipeline
 from splitnet.tensors import Array, Tensors
+from splitnet.tier import SegmentLoader, own_stage
 from tests.graph import models as zoo
 from tests.partition.jobs import calibration, deployed, feeds, job, run_segments, run_whole, site
 from tests.partition.models import classifier, heads, logits, with_exits
@@ -112,14 +116,16 @@ def test_three_tiers_answer_each_sample_where_it_is_sure(done: tuple[PartitionRe
             np.testing.assert_allclose(array[index], whole[source][index], rtol=1e-4, atol=1e-5)
 
 
-def test_the_device_alone_answers_late(done: tuple[PartitionResult, Path, Array]) -> None:
+def test_the_device_alone_answers(done: tuple[PartitionResult, Path, Array]) -> None:
     result, model, _ = done
-    x, _ = logits(20, seed=6)
+    package, (x, _) = open_package(result.package.path), logits(20, seed=6)
     whole = run_whole(model, {"x": x})
-    with deployed(result.package) as device:
-        answer = device.submit({"x": x}, Deadline.after_ms(-1)).result(timeout=60)
+    outputs = [entry.to_spec() for entry in package.manifest.model.outputs]
+    with closing(BoundedExecutor(workers=1, limit=1, name="device")) as executor:
+        device = Pipeline([own_stage(package, "device", SegmentLoader(package))], outputs, executor)
+        answer = device.submit({"x": x}, Deadline.after_ms(60_000)).result(timeout=60)
     assert answer.exits == ("device",) * 20
-    assert set(answer.fallbacks) == {"", "DEADLINE_EXCEEDED"}
+    assert set(answer.fallbacks) == {"", "UNAVAILABLE"}
     np.testing.assert_allclose(answer.outputs["y"], whole["exit_1"], rtol=1e-4, atol=1e-5)
 
 

@@ -6,10 +6,11 @@ import numpy as np
 import onnx
 import pytest
 
+from splitnet.adaptive import Conditions, predict
 from splitnet.deadline import Deadline
 from splitnet.errors import InvalidArgumentError
 from splitnet.onnx_session import OnnxSession
-from splitnet.package import open_package
+from splitnet.package import PlanEntry, open_package
 from splitnet.partition import PartitionResult
 from splitnet.partition.bandwidths import BANDWIDTHS_BPS, values_of
 from splitnet.tiers import TIERS
@@ -49,6 +50,26 @@ def test_each_plan_begins_where_it_is_the_best(done: tuple[PartitionResult, Path
         well_above = [at for at, bps in enumerate(BANDWIDTHS_BPS) if bps > 4 * plan.bandwidth_from_bps]
         if index == len(plans) - 1:
             assert (values[index, well_above] <= values[:, well_above].min(axis=0) * 1.2).all()
+
+
+def test_plans_say_what_their_tiers_do(done: tuple[PartitionResult, Path]) -> None:
+    """Enough to predict each at any bandwidth as the planner does, with the times that were measured."""
+    result, _ = done
+    manifest, table = result.package.manifest, result.search.all_costs.table
+    device_edge, edge_cloud = manifest.links
+    assert (device_edge.bandwidth_bps, edge_cloud.bandwidth_bps) == (1e6, 1e5)
+
+    def predicted(plan: PlanEntry, bps: float) -> float:
+        links = (device_edge.model_copy(update={"bandwidth_bps": bps}), edge_cloud)
+        return predict(plan, Conditions(links=links)).latency_ms
+
+    assert manifest.plan.measured_ms is not None
+    # The answer's own bytes, 16 over each link, are left out of the prediction.
+    assert predicted(manifest.plan, 1e6) == pytest.approx(manifest.plan.measured_ms, rel=0.02, abs=1.5)
+    for plan, found in zip(manifest.plans, result.plans, strict=True):
+        assert [stage.tier for stage in plan.stages] == list(TIERS[: len(plan.wires) + 1])
+        slow, fast = values_of(table, found.found.solution.placement, [2e5, 2e7])
+        assert predicted(plan, 2e5) - predicted(plan, 2e7) == pytest.approx(slow - fast, rel=0.02)
 
 
 def test_a_faster_link_moves_work_up(done: tuple[PartitionResult, Path]) -> None:

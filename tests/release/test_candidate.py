@@ -15,7 +15,7 @@ from splitnet.codec_names import CodecName
 from splitnet.cost import default_site
 from splitnet.errors import InvalidArgumentError, PackageError
 from splitnet.learn.heads import divide
-from splitnet.package import HeldOutEntry, Package, open_package
+from splitnet.package import BackupEntry, HeldOutEntry, Package, open_package
 from splitnet.partition import PartitionOptions, partition
 from splitnet.release.candidate import Candidate, make_candidate
 from splitnet.release.evidence import Evidence, read_evidence
@@ -88,6 +88,23 @@ def test_only_what_learned_changes(running: Package, data: Data) -> None:
     assert checked.accuracy_drop == 0.0  # of the last tier, which is the same
     assert checked.agreement is not None
     assert 0.5 < checked.agreement < 1.0  # the device's exit answers otherwise
+
+
+def test_the_backup_model_comes_along(running: Package, data: Data) -> None:
+    content, model = b"a small model", running.manifest.model
+    (running.path / "backup").mkdir()
+    (running.path / "backup" / "backup.onnx").write_bytes(content)
+    backup = BackupEntry(
+        file="backup/backup.onnx",
+        sha256=hashlib.sha256(content).hexdigest(),
+        size_bytes=len(content),
+        inputs=model.inputs,
+        outputs=model.outputs,
+    )
+    write_manifest(running.path, running.manifest.model_copy(update={"backup": backup}))
+    new = made(open_package(running.path), fitted_head(running), data).package
+    assert new.manifest.backup == backup
+    assert new.read_file(backup) == content
 
 
 def test_thresholds_keep_the_stated_risk(running: Package, data: Data) -> None:
