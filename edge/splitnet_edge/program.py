@@ -4,6 +4,7 @@ from contextlib import closing
 
 from splitnet.config import EdgeConfig
 from splitnet.tier import OnListening, ServingTier, Uplink, run_until_signalled
+from splitnet.tier.telling import telling
 
 
 def run(config: EdgeConfig, on_listening: OnListening) -> None:
@@ -15,7 +16,8 @@ def run(config: EdgeConfig, on_listening: OnListening) -> None:
         on_listening: called with HOST:PORT once requests are taken.
 
     Raises:
-        SplitNetError: the package cannot be served, or the address not bound.
+        SplitNetError: the package cannot be served, or an address not bound.
     """
-    with closing(Uplink("edge", config)) as uplink:
-        run_until_signalled(ServingTier("edge", config, uplink), on_listening)
+    with telling("edge", config) as events, closing(Uplink("edge", config, events=events)) as uplink:
+        tier = ServingTier("edge", config, uplink, cache=config.cache, events=events)
+        run_until_signalled(tier, on_listening)

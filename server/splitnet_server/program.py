@@ -2,6 +2,7 @@
 
 from splitnet.config import CloudConfig
 from splitnet.tier import OnListening, ServingTier, run_until_signalled
+from splitnet.tier.telling import telling
 
 
 def run(config: CloudConfig, on_listening: OnListening) -> None:
@@ -12,6 +13,7 @@ def run(config: CloudConfig, on_listening: OnListening) -> None:
         on_listening: called with HOST:PORT once requests are taken.
 
     Raises:
-        SplitNetError: the package cannot be served, or the address not bound.
+        SplitNetError: the package cannot be served, or an address not bound.
     """
-    run_until_signalled(ServingTier("cloud", config), on_listening)
+    with telling("cloud", config) as events:
+        run_until_signalled(ServingTier("cloud", config, events=events), on_listening)

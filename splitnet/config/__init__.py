@@ -6,7 +6,7 @@ from splitnet.config.answers import CacheConfig
 from splitnet.config.links import LinkConfig
 from splitnet.config.programs import CloudConfig, DeviceConfig, EdgeConfig, LogFormat, StorePolicy, TierConfig
 from splitnet.config.reading import Frozen, Model, describe, load_config, read_toml
-from splitnet.config.security import AccessRule, TlsConfig
+from splitnet.config.security import AccessRule, TlsConfig, check_links
 from splitnet.config.serving import BatchingConfig, QuotaConfig
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "StorePolicy",
     "TierConfig",
     "TlsConfig",
+    "check_links",
     "describe",
     "format_address",
     "is_loopback",

@@ -65,7 +65,7 @@ class CloudConfig(TierConfig):
         grace_s: how long what is in flight may take after SIGTERM, seconds.
         repository: directory of the packages that a caller may have loaded; None is that of `package`.
         allow_load: whether callers may load and unload versions; None allows it where only this machine is
-            listened to.
+            listened to, or where an entry of `access` does.
         batching: how requests are computed together.
         quota: what one client may have under way.
         access: which certificates may do what; empty lets every certificate of the site call every model.
@@ -83,7 +83,9 @@ class CloudConfig(TierConfig):
     @property
     def may_load(self) -> bool:
         """Whether calls to load and unload are taken."""
-        return is_loopback(self.listen[0]) if self.allow_load is None else self.allow_load
+        if self.allow_load is not None:
+            return self.allow_load
+        return is_loopback(self.listen[0]) or any(rule.load for rule in self.access)
 
 
 class EdgeConfig(CloudConfig):
@@ -119,6 +121,7 @@ class DeviceConfig(TierConfig):
         recent: the last so many samples stay in memory, for labels of samples that the store does not hold.
         link: how the link to the edge comes back, and when it is left alone.
         cache: the latest answers, for when nothing else can answer.
+        batching: how requests are computed together, and sent up in one message; each by itself unless told.
         adaptive: changing the plan as the link changes.
     """
 
@@ -132,6 +135,7 @@ class DeviceConfig(TierConfig):
     recent: int = Field(64, ge=0, le=65536)
     link: LinkConfig = LinkConfig()
     cache: CacheConfig = CacheConfig()
+    batching: BatchingConfig = BatchingConfig(max_samples=1)
     adaptive: AdaptiveConfig = AdaptiveConfig()
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from splitnet.config.reading import Frozen
 
 
 class BatchingConfig(Frozen):
-    """The table `[batching]` of an edge or a cloud.
+    """The table `[batching]`; that of a device computes each request alone unless told.
 
     Attributes:
         max_samples: most samples that are computed together; 1 computes each request alone.

@@ -13,6 +13,11 @@ from splitnet.telemetry.events import Events, RequestEnd
 logger = logging.getLogger(__name__)
 
 
+# Of what a caller chose, a line shows so much: an id or a name may be megabytes.
+_LONGEST_ID = 80
+_LONGEST_REASON = 500
+
+
 class JsonFormatter(logging.Formatter):
     """One JSON object a line.
 
@@ -29,7 +34,7 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
         }
         if request_id := getattr(record, "request_id", ""):
-            line["request_id"] = request_id
+            line["request_id"] = request_id[:_LONGEST_ID]
         line |= getattr(record, "fields", {})
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
@@ -45,7 +50,10 @@ class TextFormatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (logging's own name)
         """Return the line of `record`, without a traceback."""
         request_id = getattr(record, "request_id", "")
-        return super().formatMessage(record) + (f" [{request_id}]" if request_id else "")
+        line = super().formatMessage(record)
+        # One line stays one line, whoever chose what is in it.
+        line = "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in line)
+        return line + (f" [{_shown(request_id)}]" if request_id else "")
 
 
 class RequestLog(Events):
@@ -65,9 +73,13 @@ class RequestLog(Events):
             "samples": end.samples,
             "exits": dict(Counter(end.exits)),
             "fallbacks": dict(Counter(reason for reason in end.fallbacks if reason)),
-        } | ({"reason": end.error} if end.error else {})
+        } | ({"reason": end.error[:_LONGEST_REASON]} if end.error else {})
         extra = {"request_id": end.request_id, "fields": fields}
         logger.log(level, "%s %s in %.1f ms", end.model, end.status, end.seconds * 1e3, extra=extra)
+
+
+def _shown(request_id: str) -> str:
+    return ascii(request_id[:_LONGEST_ID])[1:-1]
 
 
 def start_logging(*, verbose: bool, log_format: LogFormat = "text") -> None:

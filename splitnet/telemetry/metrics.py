@@ -95,8 +95,9 @@ def serve_metrics(metrics: Metrics, address: tuple[str, int]) -> Iterator[tuple[
     host, port = address
     try:
         server, thread = start_http_server(port, addr=host, registry=metrics.registry)
-    except OSError as err:
-        raise ConfigError(f"cannot offer metrics on {format_address(address)}: {err.strerror or err}") from err
+    except (OSError, UnicodeError) as err:  # UnicodeError: no host could have that name
+        reason = getattr(err, "strerror", None) or err
+        raise ConfigError(f"cannot offer metrics on {format_address(address)}: {reason}") from err
     try:
         yield host, server.server_port
     finally:

@@ -1,18 +1,23 @@
 """What every tier program is made of: stages of a package, the way up, the versions served to the tier below."""
 
+from splitnet.tier.cache import AnswerCache, KeptResponses, Question
 from splitnet.tier.dataplane import TierDataPlane
 from splitnet.tier.folder import PackageFolder
-from splitnet.tier.forward import Upstream, answers_from
+from splitnet.tier.forward import Upstream, answers_from, new_request_id
 from splitnet.tier.loading import Loader
 from splitnet.tier.program import OnListening, ServingTier, run_until_signalled
-from splitnet.tier.stages import SegmentLoader, own_stage, stages_up_to, warm_up
+from splitnet.tier.served import ServedModel
+from splitnet.tier.stages import SegmentLoader, own_stage, plans_that_fit, stages_up_to
 from splitnet.tier.uplink import Uplink
-from splitnet.tier.versions import ServedModel, ServedVersion, Versions, check_successor
+from splitnet.tier.versions import ServedVersion, Versions, check_successor
 
 __all__ = [
+    "AnswerCache",
+    "KeptResponses",
     "Loader",
     "OnListening",
     "PackageFolder",
+    "Question",
     "SegmentLoader",
     "ServedModel",
     "ServedVersion",
@@ -23,8 +28,9 @@ __all__ = [
     "Versions",
     "answers_from",
     "check_successor",
+    "new_request_id",
     "own_stage",
+    "plans_that_fit",
     "run_until_signalled",
     "stages_up_to",
-    "warm_up",
 ]

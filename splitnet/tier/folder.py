@@ -19,16 +19,25 @@ class PackageFolder:
     Hidden entries do not count: a package that is being written is one.
     """
 
-    def __init__(self, path: Path, model: str) -> None:
+    def __init__(self, path: Path, model: str, *, key: Path | None = None) -> None:
+        """Look at nothing yet.
+
+        Args:
+            path: the folder.
+            model: whose packages count.
+            key: the public key that they must be signed with; None takes unsigned ones.
+        """
         self._path = path
         self._model = model
+        self._key = key
 
     def open(self, name: str) -> Package:
         """Open the package `name`, of whatever model.
 
         Raises:
             NotFoundError: there is no such package directly in the folder.
-            PackageError: its manifest is damaged, or of another format.
+            PackageError: its manifest is damaged, of another format, or not signed as it must be.
+            ConfigError: the key cannot be read.
         """
         missing = NotFoundError(f"the repository holds no package {quote(name)}")
         if name.startswith(".") or name != Path(name).name or "\0" in name:
@@ -38,7 +47,7 @@ class PackageFolder:
             # A link may stand for a package here, but not lead out of the folder.
             if not path.resolve(strict=True).is_relative_to(self._path.resolve(strict=True)):
                 raise missing
-            return open_package(path)
+            return open_package(path, self._key)
         except (
             NotFoundError,
             OSError,

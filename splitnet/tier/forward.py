@@ -1,17 +1,28 @@
 """The way up: wire tensors out over a link, the answer of the tiers above back in."""
 
 import logging
+import re
+import secrets
 from concurrent.futures import Future
 
+import numpy as np
+
 from splitnet.deadline import Deadline
-from splitnet.errors import InvalidArgumentError, PeerProtocolError, SplitNetError, UnavailableError
-from splitnet.link import StreamClient
-from splitnet.package import Manifest
+from splitnet.errors import (
+    InvalidArgumentError,
+    PeerProtocolError,
+    UnavailableError,
+    UnimplementedError,
+)
+from splitnet.link import Link
+from splitnet.package import Manifest, PlanEntry
 from splitnet.protocol import InferRequest, InferResponse, ModelName
+from splitnet.protocol.quoting import quote
 from splitnet.runtime import Answer, slowed
 from splitnet.tensors import Tensors, TensorSpec, batch_size
-from splitnet.tier.coding import code
-from splitnet.tier.parameters import exits_of, fallbacks_of, request_parameters, timings_of
+from splitnet.tier.chained import Chained
+from splitnet.tier.coding import CODING, TensorParameters, code
+from splitnet.tier.parameters import PROBE, exits_of, fallbacks_of, queue_times_of, request_parameters, timings_of
 from splitnet.tiers import TIERS, Tier
 
 logger = logging.getLogger(__name__)
@@ -20,12 +31,29 @@ logger = logging.getLogger(__name__)
 # at most a quarter of what is left, for short deadlines.
 _RESERVE_S = 0.05
 
+# The last of the reserve is this tier's own, to answer in time by itself.
+_OWN_S = 0.005
+
+# As our sessions make them; another client's may say who it is, or be the same as its neighbour's.
+_OUR_ID = re.compile(r"[0-9a-f]{16}")
+
+
+def new_request_id() -> str:
+    """Return an id for a request, by which the logs of all tiers name it."""
+    return secrets.token_hex(8)
+
 
 class Upstream:
-    """Sends what stays open at one tier to the next, by the package's plan."""
+    """Sends what stays open at one tier to the next, by one plan of a package."""
 
     def __init__(
-        self, link: StreamClient, manifest: Manifest, tier: Tier, *, emulated_speed: float | None = None
+        self,
+        link: Link,
+        manifest: Manifest,
+        tier: Tier,
+        *,
+        plan: PlanEntry | None = None,
+        emulated_speed: float | None = None,
     ) -> None:
         """Bind to the wire that leaves `tier`.
 
@@ -33,64 +61,96 @@ class Upstream:
             link: the open link to the tier above.
             manifest: of the package that both tiers run.
             tier: the tier that sends.
+            plan: of that package; None for the default one.
             emulated_speed: code tensors at this fraction of this machine's speed; None at full speed.
         """
-        wire = manifest.plan.wire_from(tier)
+        plan = plan if plan is not None else manifest.plan
+        wire = plan.wire_from(tier)
         if wire is None:
             raise InvalidArgumentError(f"the plan sends nothing on from the {tier}")
         self._link = link
         self._target: Tier = wire.to_tier
-        self._model = f"{manifest.model.name}.{wire.to_tier}"
+        self._model = manifest.model_name(wire.to_tier, plan)
         self._number = manifest.model.version
         self._version = str(manifest.model.version)
-        self._plan = manifest.plan.id
+        self._plan = plan.id
         self._wire = wire
+        self._specs = wire.specs
         self._emulated_speed = emulated_speed
-        self._expected = answers_from(manifest, wire.to_tier)
+        self._expected = answers_from(manifest, wire.to_tier, plan)
 
-    def __call__(self, tensors: Tensors, deadline: Deadline) -> "Future[Answer]":
-        """Send the open samples; the future ends with their Answer or a SplitNetError."""
-        samples = batch_size(self._wire.specs, tensors)
-        with slowed(self._emulated_speed):
-            sent, tensor_parameters = code(self._wire, tensors)
+    def __call__(
+        self, tensors: Tensors, deadline: Deadline, *, request_id: str = "", priority: int = 0
+    ) -> "Future[Answer]":
+        """Send the open samples; the future ends with their Answer or a SplitNetError.
+
+        Whoever no longer wants the answer cancels the future: the tier above is told where it understands that.
+
+        Args:
+            tensors: of the wire, by name.
+            deadline: by when this tier is to answer; the tier above is given less.
+            request_id: what the request is called on the tiers below; another client's way of naming stays there.
+            priority: as it came; 0 for none.
+        """
+        samples = batch_size(self._specs, tensors)
+        sent, tensor_parameters = self._coded(tensors)
         reserve_s = min(_RESERVE_S, deadline.remaining_s() / 4)
+        own_id = request_id if _OUR_ID.fullmatch(request_id) else new_request_id()
+        if request_id and own_id != request_id:
+            logger.info("request %s goes up as %s", quote(request_id), own_id, extra={"request_id": own_id})
         request = InferRequest(
             self._model,
             sent,
             self._version,
-            parameters=request_parameters(self._plan, deadline.earlier_by(reserve_s)),
+            id=own_id,
+            parameters=request_parameters(self._plan, deadline.earlier_by(reserve_s), priority),
             tensor_parameters=tensor_parameters,
         )
-        future: Future[Answer] = Future()
-        future.set_running_or_notify_cancel()
-        # The reserve covers the way back; the last of it is this tier's own, to answer in time by itself.
-        response = self._link.infer(request, deadline.earlier_by(min(0.005, reserve_s)))
-        response.add_done_callback(lambda done: self._settle(done, samples, future))
-        return future
+        response = self._link.infer(request, deadline.earlier_by(min(_OWN_S, reserve_s)))
+        return Chained(response, lambda answered: self._answer(answered, samples))
 
     def check_offered(self, timeout_s: float) -> None:
-        """Ask the tier above whether it answers for this version now.
+        """Ask the tier above whether it answers for this version and plan now.
 
         Raises:
             UnavailableError: it does not, or cannot be reached.
             DeadlineExceededError: it said nothing within `timeout_s` seconds.
         """
-        if not self._link.model_ready(ModelName(self._model, self._version), timeout_s=timeout_s):
+        if not self.is_offered(timeout_s):
             raise UnavailableError(
                 f"the {self._target} does not offer version {self._version} of {self._model!r}: "
                 "load it there first"
             )
 
-    def _settle(self, response: "Future[InferResponse]", samples: int, future: "Future[Answer]") -> None:
-        try:
-            answer = self._answer(response.result(), samples)
-        except SplitNetError as err:
-            future.set_exception(err)
-        except Exception as err:  # in a callback nobody else would ever end the request
-            logger.exception("an answer of the %s could not be taken", self._target)
-            future.set_exception(err)
-        else:
-            future.set_result(answer)
+    def is_offered(self, timeout_s: float) -> bool:
+        """Return whether the tier above answers for this version and plan now; if not, it may begin to load them.
+
+        Raises:
+            UnavailableError: it cannot be reached.
+            DeadlineExceededError: it said nothing within `timeout_s` seconds.
+        """
+        return self._link.model_ready(ModelName(self._model, self._version), timeout_s=timeout_s)
+
+    def probe(self, nbytes: int, timeout_s: float) -> None:
+        """Send so many bytes that mean nothing, and wait until the tier above has had them.
+
+        Raises:
+            UnimplementedError: it does not say that it takes such.
+            UnavailableError: it cannot be reached.
+            DeadlineExceededError: it said nothing within `timeout_s` seconds.
+        """
+        if not self._link.supports(PROBE):
+            raise UnimplementedError(f"the {self._target} takes no probes")
+        nothing = {"probe": np.zeros(nbytes, np.uint8)}
+        request = InferRequest(self._model, nothing, self._version, id=new_request_id(), parameters={PROBE: True})
+        self._link.infer(request, Deadline.after_ms(timeout_s * 1e3)).result()
+
+    def _coded(self, tensors: Tensors) -> tuple[Tensors, TensorParameters]:
+        """Code tensors for a tier above that says it decodes them; as long as it has not, they are plain."""
+        if not self._link.supports(CODING):
+            return tensors, {}
+        with slowed(self._emulated_speed):
+            return code(self._wire, tensors)
 
     def _answer(self, response: InferResponse, samples: int) -> Answer:
         if response.model_version not in ("", self._version):
@@ -107,16 +167,17 @@ class Upstream:
             response.tensors,
             exits_of(response.parameters, samples, self._target),
             fallbacks_of(response.parameters, samples),
-            timings_of(response.parameters, TIERS),
+            timings_of(response.parameters),
             self._number,
+            queue_ms=queue_times_of(response.parameters),
         )
 
 
-def answers_from(manifest: Manifest, tier: Tier) -> tuple[TensorSpec, ...]:
-    """Return those of the model's outputs that `tier` and the tiers above it make."""
+def answers_from(manifest: Manifest, tier: Tier, plan: PlanEntry | None = None) -> tuple[TensorSpec, ...]:
+    """Return those of the model's outputs that `tier` and the tiers above it make by `plan`, the default one."""
     below = TIERS[: TIERS.index(tier)]
     made: set[str] = set()
     for lower in below:
-        segment = manifest.segment_of(lower)
+        segment = manifest.segment_of(lower, plan)
         made |= {entry.name for entry in segment.outputs} if segment is not None else set()
     return tuple(entry.to_spec() for entry in manifest.model.outputs if entry.name not in made)

@@ -50,9 +50,9 @@ class Loader:
         """
         _check_repository(request.repository)
         offered = self._versions.offered
-        entries = [IndexEntry(name, each.name, "READY") for each in offered for name in sorted(each.models)]
+        entries = [_entry(each, name) for each in offered for name in sorted(each.names)]
         if request.ready:
-            return tuple(entries)
+            return tuple(entry for entry in entries if entry.state == "READY")
         loaded = [each.manifest for each in offered]
         return (
             *entries,
@@ -107,7 +107,7 @@ class Loader:
             raise InvalidArgumentError(
                 f"parameter {VERSION_PARAMETER}: expected a number, got {type(version).__name__}"
             )
-        _log_dropped(self._versions.withdraw(str(version)))
+        _drop(self._versions.withdraw(str(version)))
 
     def _run(self, name: str | None, plan: str | None, done: "Future[None]") -> None:
         error: Exception | None = None
@@ -139,7 +139,7 @@ class Loader:
         dropped = self._versions.offer(self._build(package))
         logger.info("version %d is loaded from %s", manifest.model.version, package.path)
         for each in dropped:
-            _log_dropped(each)
+            _drop(each)
 
     def _checked(self, change: ModelChange) -> tuple[str | None, str | None]:
         """Return the package's name and the plan that a load asks for."""
@@ -163,10 +163,17 @@ class Loader:
             raise NotFoundError(f"model {quote(change.model)} cannot be loaded or unloaded here; {served!r} can")
 
 
+def _entry(version: ServedVersion, name: str) -> IndexEntry:
+    if name in version.models or (version.plans is not None and version.plans.is_loaded(name)):
+        return IndexEntry(name, version.name, "READY")
+    return IndexEntry(name, version.name, "UNAVAILABLE", "a plan that is loaded when it is asked for")
+
+
 def _check_repository(name: str) -> None:
     if name:
         raise InvalidArgumentError(f"there is one repository, without a name; leave out {quote(name)}")
 
 
-def _log_dropped(version: ServedVersion) -> None:
+def _drop(version: ServedVersion) -> None:
+    version.drop()
     logger.info("version %s is offered no more, and freed after its last request", version.name)

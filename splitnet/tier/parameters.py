@@ -1,6 +1,7 @@
 """What our tiers say beside the tensors: parameters of requests and responses (docs/protocol.md)."""
 
 from collections.abc import Collection, Mapping
+from typing import TypeGuard
 
 from splitnet.deadline import Deadline
 from splitnet.errors import PeerProtocolError
@@ -14,22 +15,35 @@ from splitnet.tiers import TIERS, Tier
 EXIT = "splitnet_exit"
 #: Response: why a shallower exit answered, a gRPC status name; as `EXIT` for a batch; absent without fallback.
 FALLBACK = "splitnet_fallback"
-#: Response: `splitnet_TIER_ms`, compute time at that tier, milliseconds.
-_TIMING_PREFIX, _TIMING_SUFFIX = "splitnet_", "_ms"
+# Response: milliseconds at a tier, computing its segment, and waiting for that, which is absent without a wait.
+_COMPUTE: dict[str, str] = {tier: f"splitnet_{tier}_ms" for tier in TIERS}
+_QUEUE: dict[str, str] = {tier: f"splitnet_{tier}_queue_ms" for tier in TIERS}
+#: Request, and in ServerMetadata.extensions: it is answered at once, with no tensors, whatever it carries; a tier
+#: below finds out what the link can do.
+PROBE = "splitnet_probe"
+#: Request, the protocol's own: 1 is the highest, none is left out.
+_PRIORITY = "priority"
 
 
-def request_parameters(plan: str, deadline: Deadline) -> dict[str, Parameter]:
+def request_parameters(plan: str, deadline: Deadline, priority: int = 0) -> dict[str, Parameter]:
     """Return the parameters of a request to the tier above; the deadline is what is left, whole milliseconds."""
-    return {PLAN_PARAMETER: plan, DEADLINE_PARAMETER: max(1, int(deadline.remaining_ms()))}
+    parameters: dict[str, Parameter] = {
+        PLAN_PARAMETER: plan,
+        DEADLINE_PARAMETER: max(1, int(deadline.remaining_ms())),
+    }
+    return parameters | {_PRIORITY: priority} if priority else parameters
 
 
-def answer_parameters(plan: str, answer: Answer) -> dict[str, Parameter]:
+def answer_parameters(answer: Answer) -> dict[str, Parameter]:
     """Return the parameters of the response that carries `answer`."""
-    parameters: dict[str, Parameter] = {PLAN_PARAMETER: plan, EXIT: _joined(answer.exits)}
+    parameters: dict[str, Parameter] = {EXIT: _joined(answer.exits)}
     if answer.fallback:
         parameters[FALLBACK] = _joined(answer.fallbacks)
     for tier, milliseconds in answer.timings_ms.items():
-        parameters[f"{_TIMING_PREFIX}{tier}{_TIMING_SUFFIX}"] = float(milliseconds)
+        parameters[_COMPUTE[tier]] = float(milliseconds)
+    for tier, milliseconds in answer.queue_ms.items():
+        if milliseconds:
+            parameters[_QUEUE[tier]] = float(milliseconds)
     return parameters
 
 
@@ -51,10 +65,19 @@ def fallbacks_of(parameters: Mapping[str, Parameter], samples: int) -> tuple[str
     return _split(parameters, FALLBACK, samples, "", allowed={"", *STATUS_NAMES})
 
 
-def timings_of(parameters: Mapping[str, Parameter], tiers: tuple[str, ...]) -> dict[str, float]:
-    """Return the compute times that the response tells, milliseconds by tier."""
-    named = {tier: parameters.get(f"{_TIMING_PREFIX}{tier}{_TIMING_SUFFIX}") for tier in tiers}
-    return {tier: float(value) for tier, value in named.items() if isinstance(value, int | float)}
+def timings_of(parameters: Mapping[str, Parameter]) -> dict[str, float]:
+    """Return how long each tier computed, as the response tells, milliseconds by tier."""
+    return {tier: float(value) for tier, name in _COMPUTE.items() if _is_time(value := parameters.get(name))}
+
+
+def queue_times_of(parameters: Mapping[str, Parameter]) -> dict[str, float]:
+    """Return how long the request waited at each tier that says how long it computed, milliseconds by tier."""
+    waits = ((tier, parameters.get(_QUEUE[tier], 0.0)) for tier, name in _COMPUTE.items() if name in parameters)
+    return {tier: float(value) for tier, value in waits if _is_time(value)}
+
+
+def _is_time(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float)
 
 
 def _joined(entries: tuple[str, ...]) -> str:

@@ -6,10 +6,14 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
-from splitnet.config import CloudConfig, format_address
+from splitnet.config import CacheConfig, CloudConfig, check_links, format_address
 from splitnet.link import TierServer
+from splitnet.link.access import access_of
+from splitnet.link.serving.statistics import Statistics
+from splitnet.link.tls import server_credentials
 from splitnet.package import open_package
 from splitnet.runtime import BoundedExecutor
+from splitnet.telemetry import Events, Listeners
 from splitnet.tier.build import VersionBuilder
 from splitnet.tier.dataplane import TierDataPlane
 from splitnet.tier.folder import PackageFolder
@@ -29,37 +33,62 @@ OnListening = Callable[[str], None]
 class ServingTier:
     """The edge or the cloud: the versions that it has loaded behind a server, over one executor."""
 
-    def __init__(self, tier: Tier, config: CloudConfig, uplink: Uplink | None = None) -> None:
+    def __init__(
+        self,
+        tier: Tier,
+        config: CloudConfig,
+        uplink: Uplink | None = None,
+        *,
+        cache: CacheConfig | None = None,
+        events: Events = Events(),  # noqa: B008  (it holds nothing)
+    ) -> None:
         """Load and warm the package's segments and bind the address.
 
         Args:
             tier: "edge" or "cloud".
             config: the package, limits and the address.
             uplink: the way to the tier above, None where there is none.
+            cache: the latest answers, which are given again; None keeps none.
+            events: told of requests, runs of segments, the queue and kept answers.
 
         Raises:
             NotFoundError: there is no package.
-            PackageError: a segment is missing or altered.
+            PackageError: a segment is missing or altered, or the package is not signed as it must be.
             ModelError: onnxruntime refuses a segment.
-            ConfigError: the address cannot be bound, or what a wire's coding needs is not installed.
+            ConfigError: the address cannot be bound or must not be without TLS, a certificate cannot be used, or
+                what a wire's coding needs is not installed.
         """
-        self._tier = tier
+        check_links(config.listen, None, tls=config.tls, plaintext=config.plaintext)
+        credentials = server_credentials(config.tls) if config.tls is not None else None
+        self._tier: Tier = tier
         self._config = config
-        self._executor = BoundedExecutor(workers=config.workers, limit=config.queue_limit, name=tier)
-        package = open_package(config.package)
+        statistics = Statistics()
+        events = Listeners([events, statistics])
+        package = open_package(config.package, config.package_key)
+        self._executor = BoundedExecutor(
+            workers=config.workers, limit=config.queue_limit, name=tier, events=events
+        )
+        self._builder = VersionBuilder(tier, config, self._executor, uplink, events=events)
+        versions = Versions(self._builder.first(package))
         self._name = package.manifest.model.name
-        builder = VersionBuilder(tier, config, self._executor, uplink)
-        versions = Versions(builder.first(package))
-        self._dataplane = TierDataPlane(versions, max_decoded_bytes=config.max_message_bytes)
-        folder = PackageFolder(config.repository or config.package.parent, self._name)
+        self._dataplane = TierDataPlane(
+            versions, config=config, tier=tier, cache=cache or CacheConfig(entries=0), events=events
+        )
+        folder = PackageFolder(config.repository or config.package.parent, self._name, key=config.package_key)
         self._server = TierServer(
             self._dataplane,
-            Loader(folder, versions, builder.successor, may_change=config.may_load),
+            Loader(folder, versions, self._builder.successor, may_change=config.may_load),
             listen=config.listen,
             max_message_bytes=config.max_message_bytes,
             default_deadline_ms=config.deadline_ms,
             max_streams=config.max_streams,
             max_in_flight=config.queue_limit,
+            tier=tier,
+            quota=config.quota,
+            credentials=credentials,
+            access=access_of(config),
+            events=events,
+            statistics=statistics,
         )
 
     @property
@@ -80,6 +109,7 @@ class ServingTier:
         """
         self._dataplane.drain()
         self._server.stop(self._config.grace_s)
+        self._builder.close()
         self._executor.close(drop=True, timeout_s=_LAST_SEGMENT_S)
 
 

@@ -1,40 +1,63 @@
-"""A tier's way up, whichever version of the package it runs: one link, opened when a plan first needs it."""
+"""A tier's way up, whichever version and plan of the package it runs: one link, opened when a plan needs it."""
 
 import threading
+from functools import partial
 
-from splitnet.config import DeviceConfig, EdgeConfig
+from splitnet.config import DeviceConfig, EdgeConfig, check_links
 from splitnet.errors import UnavailableError
-from splitnet.link import StreamClient
-from splitnet.package import Manifest
+from splitnet.link import DeadlineTimer, Link, Upstreams
+from splitnet.link.tls import client_credentials, diagnose
+from splitnet.package import Manifest, PlanEntry
+from splitnet.telemetry import Events
 from splitnet.tier.forward import Upstream
 from splitnet.tiers import Tier
 
 
 class Uplink:
-    """The link to the tier above, which all versions share."""
+    """The link to the tier above, which all versions and plans share."""
 
-    def __init__(self, tier: Tier, config: EdgeConfig | DeviceConfig) -> None:
+    def __init__(
+        self,
+        tier: Tier,
+        config: EdgeConfig | DeviceConfig,
+        *,
+        events: Events = Events(),  # noqa: B008  (it holds nothing)
+        timer: DeadlineTimer | None = None,
+    ) -> None:
         """Take note of the way; nothing is opened yet.
 
         Args:
             tier: the tier below the link, "device" or "edge".
-            config: the address above, if any, and the limits.
+            config: the addresses above, if any, the certificate and the limits.
+            events: told of exchanges, retries, breakers and links.
+            timer: the clock of deadlines, which whoever gave it closes; None makes one.
+
+        Raises:
+            ConfigError: an address is beyond this machine, and neither a certificate nor plaintext is configured.
         """
+        check_links(None, config.upstream, tls=config.tls, plaintext=config.plaintext)
         self._tier = tier
         self._config = config
+        self._events = events
+        self._timer = timer
         self._lock = threading.Lock()
-        self._link: StreamClient | None = None
+        self._link: Link | None = None
         self._closed = False
 
-    def forward(self, manifest: Manifest) -> Upstream | None:
-        """Return how the plan of `manifest` goes up; None where it ends here, or no tier above is configured.
+    def forward(self, manifest: Manifest, plan: PlanEntry | None = None) -> Upstream | None:
+        """Return how `plan`, the default one of `manifest`, goes up.
+
+        None where it ends here, or no tier above is configured.
 
         Raises:
             UnavailableError: the link is closed.
+            ConfigError: this machine's certificate cannot be used.
         """
-        if self._config.upstream is None or manifest.plan.wire_from(self._tier) is None:
+        plan = plan if plan is not None else manifest.plan
+        if self._config.upstream is None or plan.wire_from(self._tier) is None:
             return None
-        return Upstream(self._opened(), manifest, self._tier, emulated_speed=self._config.emulated_speed)
+        speed = self._config.emulated_speed
+        return Upstream(self._opened(), manifest, self._tier, plan=plan, emulated_speed=speed)
 
     def wait_until_known(self, timeout_s: float) -> bool:
         """Wait for the end of the first attempt to connect, at most `timeout_s`; return whether the link is up."""
@@ -53,15 +76,25 @@ class Uplink:
         if link is not None:
             link.close()
 
-    def _opened(self) -> StreamClient:
+    def _opened(self) -> Link:
         with self._lock:
             if self._closed:
                 raise UnavailableError("the link to the tier above is closed")
             if self._link is None:
-                assert self._config.upstream is not None
-                self._link = StreamClient(
-                    self._config.upstream,
-                    max_message_bytes=self._config.max_message_bytes,
-                    window=self._config.window,
-                )
+                self._link = self._made()
             return self._link
+
+    def _made(self) -> Link:
+        config, tls = self._config, self._config.tls
+        assert config.upstream is not None
+        return Upstreams(
+            config.upstream,
+            max_message_bytes=config.max_message_bytes,
+            window=config.window,
+            settings=config.link,
+            credentials=partial(client_credentials, tls) if tls is not None else None,
+            tls_name=tls.upstream_name if tls is not None else None,
+            diagnose=partial(diagnose, tls) if tls is not None else None,
+            events=self._events,
+            timer=self._timer,
+        )

@@ -2,29 +2,19 @@
 
 import threading
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any
 
 from splitnet.errors import InvalidArgumentError, NotFoundError
 from splitnet.package import Manifest, TensorEntry
 from splitnet.protocol.quoting import quote
-from splitnet.runtime import Pipeline
 from splitnet.tensors import TensorSpec
+from splitnet.tier.plans import VersionPlans
+from splitnet.tier.served import ServedModel
 
 #: The one that everybody goes over to, and the one that they come from.
 MOST_VERSIONS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class ServedModel:
-    """A model as clients see it.
-
-    Attributes:
-        pipeline: what runs it; its first stage says what the model takes.
-        outputs: what it answers.
-    """
-
-    pipeline: Pipeline
-    outputs: tuple[TensorSpec, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,16 +23,59 @@ class ServedVersion:
 
     Attributes:
         manifest: the package's.
-        models: by the names that clients ask for.
+        models: by the names that clients ask for; always loaded.
+        plans: beyond the default one, loaded when they are asked for; None where there are none.
     """
 
     manifest: Manifest
     models: Mapping[str, ServedModel]
+    plans: VersionPlans | None = None
 
     @property
     def name(self) -> str:
         """The version as the protocol writes it."""
         return str(self.manifest.model.version)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of its models, those of plans that are not loaded among them."""
+        return (*self.models, *(self.plans.names if self.plans is not None else ()))
+
+    def has(self, model: str) -> bool:
+        """Whether it has a model of that name, loaded or not."""
+        return model in self.models or (self.plans is not None and model in self.plans.names)
+
+    def is_ready(self, model: str) -> bool:
+        """Whether a model that it has answers now; a plan's that does not begins to be loaded."""
+        return model in self.models or (self.plans is not None and self.plans.is_ready(model))
+
+    def get(self, model: str) -> ServedModel:
+        """Return a model that it has.
+
+        Raises:
+            UnavailableError: it is a plan's, and not loaded; that begins now.
+        """
+        if model in self.models:
+            return self.models[model]
+        assert self.plans is not None
+        return self.plans.get(model)
+
+    def interface(self, model: str) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+        """Return what a model that it has takes, and what it answers."""
+        if model in self.models:
+            return self.models[model].pipeline.incoming, self.models[model].outputs
+        assert self.plans is not None
+        return self.plans.interface(model)
+
+    def hold(self, model: str, future: "Future[Any]") -> None:
+        """Keep a model loaded at least until `future` has ended."""
+        if model not in self.models and self.plans is not None:
+            self.plans.hold(model, future)
+
+    def drop(self) -> None:
+        """Hold nothing that was loaded on demand any longer."""
+        if self.plans is not None:
+            self.plans.drop()
 
 
 class Versions:
@@ -73,16 +106,16 @@ class Versions:
             NotFoundError: there is no such model or version; the message lists what there is.
         """
         offered = self._offered
-        having = [each for each in offered if model in each.models]
+        for each in offered:
+            if version in ("", each.name) and each.has(model):
+                return each
+        having = [each for each in offered if each.has(model)]
         if not having:
-            known = sorted({name for each in offered for name in each.models})
+            known = sorted({name for each in offered for name in each.names})
             raise NotFoundError(f"model {quote(model)} is not served here; there are {known}")
-        found = next((each for each in having if version in ("", each.name)), None)
-        if found is None:
-            known = [each.name for each in having]
-            there = f"there is {known[0]!r}" if len(known) == 1 else f"there are {known}"
-            raise NotFoundError(f"model {model!r} has no version {quote(version)} here; {there}")
-        return found
+        known = [each.name for each in having]
+        there = f"there is {known[0]!r}" if len(known) == 1 else f"there are {known}"
+        raise NotFoundError(f"model {model!r} has no version {quote(version)} here; {there}")
 
     def offer(self, version: ServedVersion) -> tuple[ServedVersion, ...]:
         """Offer `version` and the newest beside it, and return what is offered no more."""

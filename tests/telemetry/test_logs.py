@@ -74,3 +74,16 @@ def test_logging_starts_on_standard_error(log_format: str, *, is_json: bool) -> 
     (line,) = done.stderr.splitlines()
     assert "loud" in line
     assert line.startswith("{") == is_json
+
+
+@pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()])
+def test_what_callers_choose_forges_no_line_and_fills_no_disk(
+    caplog: pytest.LogCaptureFixture, formatter: logging.Formatter
+) -> None:
+    hostile = "a]\n2026-01-01 ERROR splitnet: all keys are lost\x1b[31m" + "x" * 10**6
+    end = RequestEnd(hostile, "pcb", "", 0, "NOT_FOUND", 0.1, error=hostile)
+    (record,) = records(caplog, end)
+    line = formatter.format(record)
+    assert "\n" not in line
+    assert "\x1b" not in line
+    assert len(line) < 2_000

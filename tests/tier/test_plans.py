@@ -1,0 +1,283 @@
+"""Edge and cloud serve every plan of a package: the default one always, the others once somebody asks for them."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import closing, contextmanager
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+from splitnet.config import CloudConfig, EdgeConfig
+from splitnet.errors import NotFoundError, PackageError, UnavailableError
+from splitnet.link import TierClient
+from splitnet.package import Package, PlanEntry
+from splitnet.protocol import (
+    MODEL_INFER,
+    MODEL_METADATA,
+    MODEL_READY,
+    REPOSITORY_INDEX,
+    SERVER_METADATA,
+    Empty,
+    IndexRequest,
+    InferRequest,
+    ModelName,
+)
+from splitnet.runtime import Segment
+from splitnet.tensors import Tensors
+from splitnet.tier import ServingTier, Uplink, plans_that_fit
+from splitnet.tier.plans import LoadedPlan, PlanShelf
+from splitnet.tier.served import ServedModel
+from splitnet.tiers import TIERS, Tier
+from tests.programs.classifier import NAME, draw
+from tests.programs.processes import TIMEOUT_S, eventually
+
+X, _ = draw(4, seed=5)
+
+
+@contextmanager
+def serving(package: Package, tier: Tier, upstream: str | None = None, **settings: Any) -> Iterator[TierClient]:
+    fields = {"package": package.path, "listen": "127.0.0.1:0", **settings}
+    if tier == "cloud":
+        served = ServingTier("cloud", CloudConfig.model_validate(fields))
+    else:
+        config = EdgeConfig.model_validate(fields | {"upstream": upstream})
+        served = ServingTier("edge", config, Uplink("edge", config))
+    served.start()
+    try:
+        with TierClient(served.address) as client:
+            yield client
+    finally:
+        served.stop()
+
+
+def ready(client: TierClient, name: str) -> bool:
+    return client.call(MODEL_READY, ModelName(name), timeout_s=TIMEOUT_S)
+
+
+def ask(client: TierClient, name: str, tensors: Tensors, **parameters: str) -> Any:
+    request = InferRequest(name, tensors, parameters=parameters)
+    return client.call(MODEL_INFER, request, timeout_s=TIMEOUT_S).tensors["y"]
+
+
+def by_hand(package: Package, plan: PlanEntry, tier: Tier) -> tuple[Tensors, Any]:
+    """What `tier` gets of X by a plan where nothing leaves below it, and what it and those above answer."""
+    values: Tensors = {"x": X}
+    y = np.full((len(X), 4), np.nan, np.float32)
+    into: Tensors = {}
+    for index, at in enumerate(TIERS[: len(plan.wires) + 1]):
+        segment = package.manifest.segment_of(at, plan)
+        if at == tier:
+            wire = plan.wire_into(tier)
+            assert wire is not None
+            into = {tensor.name: values[tensor.name] for tensor in wire.tensors}
+        if segment is None:
+            continue
+        values = values | Segment(package.read_segment(segment), name=segment.id).run(values)
+        head = package.manifest.exit_of(segment.id)
+        if head is not None and index >= TIERS.index(tier):
+            leaving = np.isnan(y[:, 0]) & (values[head.confidence] >= np.float32(head.threshold))
+            y[leaving] = values[head.outputs["y"]][leaving]
+    return into, np.where(np.isnan(y), values["y"], y)
+
+
+def test_a_plan_is_loaded_when_somebody_asks_for_it(package: Package) -> None:
+    manifest = package.manifest
+    with serving(package, "cloud") as cloud:
+        for plan in manifest.plans[:3]:
+            name = manifest.model_name("cloud", plan)
+            tensors, expected = by_hand(package, plan, "cloud")
+            if plan is not manifest.plan:
+                assert not ready(cloud, name)
+            eventually(partial(ready, cloud, name))
+            np.testing.assert_array_equal(ask(cloud, name, tensors, splitnet_plan=plan.id), expected)
+        alone = manifest.model_name("cloud", manifest.plans[3])
+        assert not ready(cloud, alone)
+        with pytest.raises(NotFoundError, match="is not served here; there are"):
+            ask(cloud, alone, {"x": X})
+        states = {entry.name: entry.state for entry in cloud.call(REPOSITORY_INDEX, IndexRequest(), timeout_s=9)}
+    assert states == dict.fromkeys(
+        [NAME, f"{NAME}.cloud", *(manifest.model_name("cloud", plan) for plan in manifest.plans[1:3])], "READY"
+    )
+
+
+def test_asking_for_an_answer_or_what_it_takes_loads_a_plan_too(package: Package) -> None:
+    manifest = package.manifest
+    u8, whole = (manifest.model_name("cloud", plan) for plan in manifest.plans[1:3])
+    with serving(package, "cloud") as cloud:
+        with pytest.raises(UnavailableError, match=f"plan {manifest.plans[2].id} of 'classifier' is not ready"):
+            ask(cloud, whole, {"x": X})
+        described = cloud.call(MODEL_METADATA, ModelName(u8), timeout_s=TIMEOUT_S)
+        wire = manifest.plans[1].wire_into("cloud")
+        assert wire is not None
+        assert [tensor.name for tensor in described.inputs] == [tensor.name for tensor in wire.tensors]
+        assert [tensor.name for tensor in described.outputs] == ["y"]
+        loaded = {u8, whole}
+        eventually(lambda: loaded <= index_of(cloud, ready=True))
+
+
+def index_of(client: TierClient, *, ready: bool) -> set[str]:
+    return {entry.name for entry in client.call(REPOSITORY_INDEX, IndexRequest(ready=ready), timeout_s=TIMEOUT_S)}
+
+
+def test_a_plan_of_another_name_is_not_found(package: Package) -> None:
+    manifest = package.manifest
+    tensors, _ = by_hand(package, manifest.plan, "cloud")
+    with (
+        serving(package, "cloud") as cloud,
+        pytest.raises(NotFoundError, match=f"runs plan '{manifest.plan.id}' here, not '{manifest.plans[1].id}'"),
+    ):
+        ask(cloud, f"{NAME}.cloud", tensors, splitnet_plan=manifest.plans[1].id)
+
+
+def test_an_edge_has_a_plan_ready_when_the_cloud_has(package: Package) -> None:
+    plan = package.manifest.plans[1]
+    name = package.manifest.model_name("edge", plan)
+    tensors, expected = by_hand(package, plan, "edge")
+    with serving(package, "edge", "127.0.0.1:9") as edge:
+        assert not ready(edge, name)
+        eventually(lambda: _refused(edge, name, tensors) == "")  # loaded, and answered by the edge's exit
+        assert not ready(edge, name)
+    with serving(package, "cloud") as cloud, serving(package, "edge", cloud.address) as edge:
+        eventually(lambda: ready(edge, name))
+        assert ready(cloud, package.manifest.model_name("cloud", plan))
+        np.testing.assert_array_equal(ask(edge, name, tensors), expected)
+
+
+def _refused(client: TierClient, name: str, tensors: Tensors) -> str:
+    try:
+        ask(client, name, tensors)
+    except UnavailableError as err:
+        return str(err)
+    return ""
+
+
+def test_without_room_a_plan_is_never_ready_and_says_so(package: Package) -> None:
+    plan = package.manifest.plans[1]
+    tensors, _ = by_hand(package, plan, "cloud")
+    name = package.manifest.model_name("cloud", plan)
+    with serving(package, "cloud", plan_memory_bytes=0) as cloud:
+        eventually(lambda: "no room for it in plan_memory_bytes" in _refused(cloud, name, tensors))
+        assert not ready(cloud, name)
+        tensors, expected = by_hand(package, package.manifest.plan, "cloud")
+        np.testing.assert_array_equal(ask(cloud, f"{NAME}.cloud", tensors), expected)
+
+
+def test_a_probe_is_answered_at_once_with_nothing(package: Package) -> None:
+    request = InferRequest(
+        package.manifest.model_name("cloud", package.manifest.plans[1]),
+        {"probe": np.zeros(100_000, np.uint8)},
+        id="p",
+        parameters={"splitnet_probe": True},
+    )
+    with serving(package, "cloud") as cloud:
+        assert "splitnet_probe" in cloud.call(SERVER_METADATA, Empty(), timeout_s=TIMEOUT_S).extensions
+        answer = cloud.call(MODEL_INFER, request, timeout_s=TIMEOUT_S)
+        assert (answer.id, answer.tensors) == ("p", {})
+        assert index_of(cloud, ready=True) == {NAME, f"{NAME}.cloud"}
+
+
+class Shelf:
+    """A shelf on which plans of so many bytes are put, each an object of its own."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self.shelf = PlanShelf(most_bytes)
+        self.built: list[str] = []
+
+    def put(self, name: str, size_bytes: int) -> str:
+        """Ask for a plan and wait for the end of the attempt; return why it is not there, or ""."""
+        self.shelf.ask(name, lambda: self._build(name), size_bytes)
+        eventually(lambda: self.shelf.get(name) is not None or not self._asked(name))
+        return "" if self.shelf.get(name) is not None else self.shelf.ask(name, lambda: self._build(name), 0)
+
+    def _asked(self, name: str) -> bool:
+        return name in self.shelf._asked
+
+    def _build(self, name: str) -> LoadedPlan:
+        self.built.append(name)
+        if name == "broken":
+            raise PackageError("/secret/path: damaged")
+        return LoadedPlan(ServedModel(None, (), name), None)  # type: ignore[arg-type]  # none of these runs
+
+
+@pytest.fixture
+def passing(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The shelf's clock, which goes on when told to."""
+    now = [1000.0]
+    monkeypatch.setattr("splitnet.tier.plans.time.monotonic", lambda: now[0])
+    return now
+
+
+def test_what_was_not_used_for_longest_makes_room(passing: list[float]) -> None:
+    plans = Shelf(100)
+    with closing(plans.shelf) as shelf:
+        assert (plans.put("a", 40), plans.put("b", 40)) == ("", "")
+        assert "no room" in plans.put("c", 40)  # both were asked for a moment ago
+        passing[0] += 5
+        assert shelf.get("a") is not None
+        passing[0] += 6
+        assert plans.put("c", 40) == ""
+        assert [shelf.is_ready(name) for name in "abc"] == [True, False, True]
+        passing[0] += 60
+        assert "no room" in plans.put("d", 101)
+        assert [shelf.is_ready(name) for name in "ac"] == [True, True]
+
+
+def test_a_plan_in_use_is_not_thrown_out(passing: list[float]) -> None:
+    plans = Shelf(100)
+    with closing(plans.shelf) as shelf:
+        assert plans.put("a", 60) == ""
+        request: Future[None] = Future()
+        shelf.hold("a", request)
+        passing[0] += 3600
+        assert "no room" in plans.put("b", 60)
+        request.set_result(None)
+        assert "no room" in plans.put("b", 60)  # asked for again at once: the last attempt still stands
+        passing[0] += 11
+        assert plans.put("b", 60) == ""
+        assert shelf.get("a") is None
+
+
+def test_a_damaged_plan_is_not_read_at_every_request_and_tells_no_path(passing: list[float]) -> None:
+    plans = Shelf(100)
+    with closing(plans.shelf):
+        for _ in range(5):
+            assert plans.put("broken", 1) == "it cannot be loaded; the log says why"
+        assert plans.built == ["broken"]
+        passing[0] += 2
+        plans.put("broken", 1)
+        assert plans.built == ["broken", "broken"]
+
+
+def test_plans_that_fit_count_shared_segments_once(package: Package) -> None:
+    manifest = package.manifest
+    segment = manifest.segment_of("device", manifest.plans[1])
+    assert segment is not None
+    names = [[plan.id for plan in plans_that_fit(manifest, "device", most)] for most in (0, segment.param_bytes)]
+    assert (
+        names
+        == [
+            [manifest.plan.id, manifest.plans[2].id],  # the last only sends its input on
+            [plan.id for plan in manifest.plans[:3]],
+        ]
+    )
+
+
+def test_what_is_dropped_while_it_loads_is_not_kept() -> None:
+    with closing(PlanShelf(100)) as shelf:
+        begun, go_on = threading.Event(), threading.Event()
+
+        def build() -> LoadedPlan:
+            begun.set()
+            assert go_on.wait(TIMEOUT_S)
+            return LoadedPlan(ServedModel(None, (), "a"), None)  # type: ignore[arg-type]  # it never runs
+
+        assert "being loaded" in shelf.ask("a", build, 60)
+        assert begun.wait(TIMEOUT_S)
+        shelf.drop({"a"})
+        go_on.set()
+        assert "being loaded" in shelf.ask("b", lambda: LoadedPlan(ServedModel(None, (), "b"), None), 60)  # type: ignore[arg-type]
+        eventually(lambda: shelf.is_ready("b"))  # behind it, and there is room
+        assert shelf.get("a") is None
