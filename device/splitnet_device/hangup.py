@@ -17,17 +17,17 @@ logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def following_versions(session: Session, package: Path) -> Iterator[None]:
+def following_versions(session: Session, package: Path, *, key: Path | None) -> Iterator[None]:
     """Until the block is left, load the newest version in the folder of `package` at each SIGHUP.
 
-    What cannot be loaded is logged, and the running version goes on. Does nothing outside the main thread, which
-    alone is told of signals.
+    What cannot be loaded, or is not signed with `key` where there is one, is logged, and the running version goes
+    on. Does nothing outside the main thread, which alone is told of signals.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     signals: queue.SimpleQueue[int | None] = queue.SimpleQueue()
-    folder = PackageFolder(package.parent, session.manifest.model.name)
+    folder = PackageFolder(package.parent, session.manifest.model.name, key=key)
     loader = threading.Thread(target=_follow, args=(session, folder, signals), name="hangup", daemon=True)
 
     def note(number: int, _frame: FrameType | None) -> None:

@@ -5,7 +5,6 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from concurrent.futures import Future
 from dataclasses import replace
 
 import numpy as np
@@ -55,12 +54,9 @@ class Memory:
         self._recent: OrderedDict[int, Sample] = OrderedDict()
         self._recent_lock = threading.Lock()
 
-    def watch(self, inputs: Tensors, request: "Future[Answer]") -> "Future[Answer]":
-        """Return a future of the request's answer with its samples' ids, which are remembered by then."""
-        watched: Future[Answer] = Future()
-        watched.set_running_or_notify_cancel()
-        request.add_done_callback(lambda done: self._answered(inputs, done, watched))
-        return watched
+    def remember(self, inputs: Tensors, answer: Answer) -> Answer:
+        """Return `answer` with its samples' ids, by which they are remembered from now on."""
+        return replace(answer, ids=self._remembered(inputs, answer))
 
     def feedback(self, sample_id: int, label: int) -> None:
         """Store a person's label of a sample; see `Session.feedback`."""
@@ -86,19 +82,7 @@ class Memory:
         if self._writer.dropped:
             logger.warning("%s: %d samples were not kept", self._path, self._writer.dropped)
 
-    def _answered(self, inputs: Tensors, done: "Future[Answer]", watched: "Future[Answer]") -> None:
-        error = done.exception()
-        if error is not None:
-            watched.set_exception(error)
-            return
-        answer = done.result()
-        try:
-            answer = replace(answer, ids=self._remember(inputs, answer))
-        except Exception:  # the answer counts for more than what is learned from it
-            logger.exception("a request's samples are not remembered")
-        watched.set_result(answer)
-
-    def _remember(self, inputs: Tensors, answer: Answer) -> tuple[int, ...]:
+    def _remembered(self, inputs: Tensors, answer: Answer) -> tuple[int, ...]:
         now_s = time.time()
         scores = answer.outputs[self._output.name]
         ids = tuple(itertools.islice(self._ids, len(answer.exits)))

@@ -17,6 +17,7 @@ from splitnet.package import Manifest
 from splitnet.runtime import Answer
 from splitnet.samples import Samples, read_samples
 from splitnet.tensors import Tensors
+from splitnet.tier.telling import telling
 from splitnet_device.hangup import following_versions
 from splitnet_device.report import Outcome, Report, summarise
 from splitnet_device.session import Session
@@ -123,13 +124,13 @@ def run(
     Raises:
         SplitNetError: the package, the file or the output cannot be used.
     """
-    with Session.from_config(config) as session:
+    with telling("device", config) as events, Session.from_config(config, events=events) as session:
         specs = tuple(entry.to_spec() for entry in session.manifest.model.inputs)
         samples = read_samples(source, specs, limit=limit)
         session.wait_for_link(_CONNECT_S)
         on_start(samples.count)
         this_run = Run(session, samples, config.in_flight, on_outcome)
-        with following_versions(session, config.package):
+        with following_versions(session, config.package, key=config.package_key):
             report = this_run.execute()
     if output is not None:
         _write_answers(output, session.manifest, this_run.answers)

@@ -28,7 +28,7 @@ class Report:
         answers: samples that were answered.
         errors: samples that were not.
         fallbacks: answered samples for which a shallower exit stood in.
-        exits: answered samples by the tier that answered.
+        exits: answered samples by who answered: the tiers, and "backup" and "cache" where these did.
         latency_ms: over the answered samples; None when there are none.
         seconds: from the first submission to the last answer.
         samples_per_s: answered samples over that time.
@@ -78,7 +78,7 @@ def summarise(
         emulated_speed: as in the configuration.
     """
     answered = [outcome for outcome in outcomes if outcome.exit is not None]
-    by_tier = Counter(outcome.exit for outcome in answered)
+    by_exit = Counter(outcome.exit for outcome in answered if outcome.exit is not None)
     accuracy = None
     if labels is not None:
         pairs = zip(outcomes, labels.tolist(), strict=True)
@@ -87,7 +87,7 @@ def summarise(
         answers=len(answered),
         errors=len(outcomes) - len(answered),
         fallbacks=sum(bool(outcome.fallback) for outcome in answered),
-        exits={tier: by_tier.get(tier, 0) for tier in TIERS},
+        exits=dict.fromkeys(TIERS, 0) | dict(sorted(by_exit.items())),
         latency_ms=_latency([outcome.latency_ms for outcome in answered]),
         seconds=seconds,
         samples_per_s=len(answered) / seconds if seconds > 0 else 0.0,

@@ -1,78 +1,111 @@
 """A device session: submit samples, get answers within their deadlines, whoever answers."""
 
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
+
 from splitnet.config import DeviceConfig, load_config
 from splitnet.deadline import Deadline
-from splitnet.errors import ConfigError, InvalidArgumentError
-from splitnet.package import Manifest, Package, open_package
-from splitnet.runtime import Answer, BoundedExecutor, Pipeline, Stage
-from splitnet.tensors import Array
-from splitnet.tier import SegmentLoader, Uplink, Upstream, check_successor, own_stage, warm_up
+from splitnet.errors import ConfigError, InvalidArgumentError, SplitNetError, UnavailableError
+from splitnet.link import DeadlineTimer
+from splitnet.package import Manifest, open_package
+from splitnet.runtime import Answer, BoundedExecutor
+from splitnet.telemetry import Events, Listeners
+from splitnet.tensors import Array, Tensors, batch_size
+from splitnet.tier import AnswerCache, check_successor, new_request_id
+from splitnet_device.asked import Asked
 from splitnet_device.memory import Memory
+from splitnet_device.pace import Pace
+from splitnet_device.planning import Planning
+from splitnet_device.recovery import Recovery
+from splitnet_device.running import Parts, RunningVersion
 
 # As in the configuration; an infinite one would be nobody's deadline.
 _LONGEST_DEADLINE_MS = 3_600_000
+# What the protocol's `priority` can say.
+_LOWEST_PRIORITY = 2**32 - 1
 
-
-@dataclass(frozen=True, slots=True)
-class _Version:
-    """A package as the device runs it."""
-
-    manifest: Manifest
-    pipeline: Pipeline
+Inputs = Array | Mapping[str, Array]
 
 
 class Session:
     """The device's end of a package.
 
-    What the device's exit is sure of is answered here; the rest goes to the tier above, and comes back
-    as that exit's answer, marked as a fallback, when no better one comes in time.
+    What the device's exit is sure of is answered here; the rest goes to the tier above. Whatever becomes of that,
+    a request ends by its deadline: with that answer, what stands in for it (docs/fallbacks.md) or an error.
 
     Example:
         with Session("model.split", upstream="192.0.2.7:8001") as session:
             answer = session.infer(tiles)
     """
 
-    def __init__(self, package: str | Path, *, upstream: str | None = None, **options: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        package: str | Path,
+        *,
+        upstream: str | Sequence[str] | None = None,
+        events: Events = Events(),  # noqa: B008  (it holds nothing)
+        **options: Any,  # noqa: ANN401
+    ) -> None:
         """Open a package and start connecting to the tier above.
 
         Args:
             package: directory of the package.
-            upstream: HOST:PORT of the tier above; None answers from the device alone.
+            upstream: HOST:PORT of the tier above, or several; None answers from the device alone.
+            events: told of requests, runs of segments, exchanges on the link, plans and kept answers.
             **options: any other field of `splitnet.config.DeviceConfig`, such as `deadline_ms`.
 
         Raises:
-            ConfigError: an option is unknown or out of range.
+            ConfigError: an option is unknown or out of range, or the link is not protected and must be.
             NotFoundError: there is no package.
-            PackageError: the package is damaged.
+            PackageError: the package is damaged, or not signed as it must be.
         """
         config = load_config(DeviceConfig, None, {"package": package, "upstream": upstream, **options})
-        opened = open_package(config.package)
+        opened = open_package(config.package, config.package_key)
         self._config = config
-        self._open: set[Future[Answer]] = set()
-        stage = self._stage(opened)
         self._memory = Memory(config, opened.manifest) if config.store is not None else None
-        self._uplink = Uplink("device", config)
-        self._executor = BoundedExecutor(workers=config.workers, limit=config.queue_limit, name="device")
+        executor = BoundedExecutor(workers=config.workers, limit=config.queue_limit, name="device", events=events)
+        self._pace = Pace(executor, config.workers)
+        self._planning = Planning(config.adaptive, events)
+        told = Listeners([events, self._pace, self._planning])
+        # One for the way up and for what comes after it: alarms go off in the order of their times.
+        self._timer = DeadlineTimer("deadlines")
+        self._parts = Parts(config, executor, told, watch=self._planning.follow, timer=self._timer)
+        cache: AnswerCache[Answer] = AnswerCache(config.cache)
+        self._recovery = Recovery(self._timer, cache, events, self._finished, self._planning.ended)
         self._loading = threading.Lock()
-        self._running = self._version(opened.manifest, stage, self._uplink.forward(opened.manifest))
+        self._closed = False
+        try:
+            self._planning.adopt(RunningVersion(opened, self._parts))
+        except BaseException:
+            self._end()
+            raise
+
+    @classmethod
+    def from_config(cls, config: DeviceConfig, *, events: Events = Events()) -> Self:  # noqa: B008  (as above)
+        """Open a session from a validated configuration (raises as `Session` does)."""
+        return cls(**config.model_dump(), events=events)
 
     @property
     def manifest(self) -> Manifest:
         """The manifest of the package that runs."""
-        return self._running.manifest
+        return self._planning.running.manifest
 
     @property
     def version(self) -> int:
         """The version of the package that runs."""
-        return self._running.manifest.model.version
+        return self.manifest.model.version
+
+    @property
+    def plan(self) -> str:
+        """The id of the plan that requests begin on now."""
+        return self._planning.plan.entry.id
 
     def load(self, package: str | Path, *, timeout_s: float = 10.0) -> None:
         """Go over to another version of the package, while requests come and go.
@@ -92,76 +125,36 @@ class Session:
             DeadlineExceededError: the tier above did not say in time.
         """
         with self._loading:
-            opened = open_package(Path(package))
+            opened = open_package(Path(package), self._config.package_key)
             check_successor(self.manifest, opened.manifest)
             if opened.manifest == self.manifest:
                 return
-            stage = self._stage(opened)
-            way_up = self._uplink.forward(opened.manifest)
-            if way_up is not None:
-                way_up.check_offered(timeout_s)
-            self._running = self._version(opened.manifest, stage, way_up)
+            following = RunningVersion(opened, self._parts)
+            following.check_offered(timeout_s)
+            self._planning.adopt(following)
 
-    def _stage(self, package: Package) -> Stage:
-        """Return the device's stage of `package`, verified, loaded and warm."""
-        stage = own_stage(package, "device", SegmentLoader(package, emulated_speed=self._config.emulated_speed))
-        warm_up([stage])
-        return stage
-
-    def _version(self, manifest: Manifest, stage: Stage, way_up: Upstream | None) -> _Version:
-        pipeline = Pipeline(
-            [stage],
-            [entry.to_spec() for entry in manifest.model.outputs],
-            self._executor,
-            forward=way_up,
-            answer_late=True,
-            max_batch=self._config.max_batch,
-            version=manifest.model.version,
-        )
-        return _Version(manifest, pipeline)
-
-    @classmethod
-    def from_config(cls, config: DeviceConfig) -> Self:
-        """Open a session from a validated configuration (raises as `Session` does)."""
-        return cls(**config.model_dump())
-
-    def submit(self, inputs: Array | Mapping[str, Array], *, deadline_ms: float | None = None) -> "Future[Answer]":
+    def submit(self, inputs: Inputs, *, deadline_ms: float | None = None, priority: int = 0) -> "Future[Answer]":
         """Start a request; any number may be in flight, up to the configured queue limit.
 
         Args:
-            inputs: the model's inputs by name, or the one input itself; the first axis is the samples.
+            inputs: the model's inputs by name, or the one input itself; the first axis is the samples. They are
+                read until the future has ended.
             deadline_ms: milliseconds until an answer is due; the configured default otherwise.
+            priority: 1 goes before all others, here and on every tier, 3 and more behind them; 0 is as 2.
 
         Returns:
-            A future that ends with the Answer, or with a SplitNetError where neither the tiers above nor an
-            exit on this device could answer.
+            A future that ends with the Answer or with a SplitNetError, 50 ms after the deadline at the latest. It
+            can be cancelled until then.
 
         Raises:
             InvalidArgumentError: the inputs are not the model's, or the deadline is out of range.
-            OverloadedError: too many requests are in flight.
+            OverloadedError: too many requests are in flight, or more than can be computed before the deadline.
         """
-        running = self._running  # once: a load may put another in its place at any moment
-        if not isinstance(inputs, Mapping):
-            names = [entry.name for entry in running.manifest.model.inputs]
-            if len(names) != 1:
-                raise InvalidArgumentError(f"the model has inputs {names}; pass a mapping by name")
-            inputs = {names[0]: inputs}
-        limit_ms = self._config.deadline_ms if deadline_ms is None else deadline_ms
-        if not 0 < limit_ms <= _LONGEST_DEADLINE_MS:
-            raise InvalidArgumentError(
-                f"deadline_ms: expected more than 0, at most {_LONGEST_DEADLINE_MS}; got {limit_ms}"
-            )
-        tensors = dict(inputs)
-        future = running.pipeline.submit(tensors, Deadline.after_ms(limit_ms))
-        if self._memory is not None:
-            future = self._memory.watch(tensors, future)
-        self._open.add(future)
-        future.add_done_callback(self._open.discard)
-        return future
+        return self._submit(inputs, deadline_ms, priority, inline=False)
 
-    def infer(self, inputs: Array | Mapping[str, Array], *, deadline_ms: float | None = None) -> Answer:
+    def infer(self, inputs: Inputs, *, deadline_ms: float | None = None, priority: int = 0) -> Answer:
         """Submit and wait (see `submit`)."""
-        return self.submit(inputs, deadline_ms=deadline_ms).result()
+        return self._submit(inputs, deadline_ms, priority, inline=True).result()
 
     def feedback(self, sample_id: int, label: int) -> None:
         """Tell the right class of a sample, which the device then learns from; waits until that is on the disk.
@@ -192,24 +185,18 @@ class Session:
 
         Nobody has to: a request that comes before waits for the link within its own deadline.
         """
-        return self._uplink.wait_until_known(timeout_s)
+        return self._parts.uplink.wait_until_known(timeout_s)
 
     @property
     def connected(self) -> bool:
         """Whether the link to the tier above is up."""
-        return self._uplink.connected
+        return self._parts.uplink.connected
 
     def close(self) -> None:
-        """Wait for what is in flight, and close the link.
-
-        What waits for the tier above ends by its deadline; what is still to be computed here is computed,
-        since nobody else can answer it.
-        """
-        wait(self._open.copy())
-        self._executor.close()
-        self._uplink.close()
-        if self._memory is not None:
-            self._memory.close()
+        """Take nothing more, wait for what is in flight, which ends by its deadlines, and close the link."""
+        self._closed = True
+        wait(self._recovery.open)
+        self._end()
 
     def __enter__(self) -> Self:
         return self
@@ -218,3 +205,69 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _end(self) -> None:
+        self._parts.close()
+        self._planning.close()
+        self._recovery.close()
+        self._timer.close()
+        if self._memory is not None:
+            self._memory.close()
+
+    def _submit(
+        self, inputs: Inputs, deadline_ms: float | None, priority: int, *, inline: bool
+    ) -> "Future[Answer]":
+        _check_priority(priority)
+        asked = self._asked(self._named(inputs), self._deadline(deadline_ms))
+        if self._closed:
+            raise UnavailableError("the session is closed")
+        try:
+            self._pace.check(asked.deadline)
+            answer = asked.plan.pipeline.submit(
+                asked.inputs,
+                asked.deadline,
+                priority=priority,
+                inline=inline and self._pace.is_brief(asked.deadline),
+                request_id=asked.id,
+            )
+        except SplitNetError as err:
+            self._recovery.end(asked, None, err)
+            raise
+        return self._recovery.follow(asked, answer)
+
+    def _asked(self, inputs: Tensors, deadline: Deadline) -> Asked:
+        """Settle on version and plan, once: another may be loaded or chosen at any moment."""
+        samples = batch_size(self._planning.running.default.pipeline.incoming, inputs)
+        running, plan = self._planning.choose(self._recovery.in_flight + 1, samples)
+        return Asked(new_request_id(), inputs, samples, deadline, time.monotonic(), running, plan)
+
+    def _named(self, inputs: Inputs) -> Tensors:
+        if not isinstance(inputs, Mapping):
+            names = [entry.name for entry in self.manifest.model.inputs]
+            if len(names) != 1:
+                raise InvalidArgumentError(f"the model has inputs {names}; pass a mapping by name")
+            inputs = {names[0]: inputs}
+        for name, array in inputs.items():
+            if not isinstance(array, np.ndarray):
+                raise InvalidArgumentError(f"input {name!r}: expected a numpy array, got {type(array).__name__}")
+        return dict(inputs)
+
+    def _deadline(self, deadline_ms: float | None) -> Deadline:
+        limit_ms = self._config.deadline_ms if deadline_ms is None else deadline_ms
+        if not 0 < limit_ms <= _LONGEST_DEADLINE_MS:
+            raise InvalidArgumentError(
+                f"deadline_ms: expected more than 0, at most {_LONGEST_DEADLINE_MS}; got {limit_ms!r}"
+            )
+        return Deadline.after_ms(limit_ms)
+
+    def _finished(self, inputs: Tensors, answer: Answer) -> Answer:
+        """Make of an answer what the caller gets."""
+        return answer if self._memory is None else self._memory.remember(inputs, answer)
+
+
+def _check_priority(priority: int) -> None:
+    """Refuse here what a tier above would, where it looked as if that tier had failed."""
+    if not 0 <= priority <= _LOWEST_PRIORITY or priority != int(priority):
+        raise InvalidArgumentError(
+            f"priority: expected a whole number of 0 to {_LOWEST_PRIORITY}, got {priority!r}"
+        )

@@ -15,10 +15,12 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from splitnet.coding import CodingName
 from splitnet.package import (
     FORMAT_VERSION,
+    LinkEntry,
     Manifest,
     ModelEntry,
     PlanEntry,
     SegmentEntry,
+    StageEntry,
     TensorEntry,
     VerificationEntry,
     WireEntry,
@@ -130,6 +132,7 @@ def _write(path: Path, files: Mapping[Tier, bytes], wires: list[tuple[TensorSpec
             WireEntry(from_tier=TIERS[index], to_tier=TIERS[index + 1], tensors=(_wire_tensor(*wire),))
             for index, wire in enumerate(wires)
         ),
+        stages=tuple(StageEntry(tier=tier, reach=1.0, compute_ms=1.0) for tier in TIERS[: len(wires) + 1]),
         objective="latency",
         value=3.0,
         bound=3.0,
@@ -150,6 +153,7 @@ def _write(path: Path, files: Mapping[Tier, bytes], wires: list[tuple[TensorSpec
         ),
         segments=segments,
         plans=(plan,),
+        links=(LinkEntry(bandwidth_bps=2e7, rtt_ms=10.0), LinkEntry(bandwidth_bps=1e8, rtt_ms=40.0)),
     )
     write_package(path, manifest, {segment.file: files[segment.tier] for segment in segments})
     return path

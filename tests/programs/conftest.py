@@ -1,6 +1,6 @@
 """The packages that the programs are run on, made once a test run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,12 @@ def samples(packages: Packages, whole: WholeModel) -> Samples:
     expected = whole.routed(x[certain], manifest)
     assert {expected.exits.count(tier) >= 20 for tier in ("device", "edge", "cloud")} == {True}
     return Samples(x[certain], labels[certain], expected.exits, expected.y)
+
+
+@pytest.fixture(scope="session")
+def uncached() -> Sequence[str]:
+    """Options of an edge that computes the same content anew, for tests that ask for it again and again."""
+    return ("--no-cache",)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,14 @@ from splitnet.coding import CODINGS, CodingName, decode, encode
 from splitnet.config import CloudConfig, format_address
 from splitnet.deadline import Deadline
 from splitnet.emulate import LinkShape, ShapedLink
-from splitnet.errors import ConfigError, InvalidArgumentError, PackageError
+from splitnet.errors import ConfigError, InvalidArgumentError, PackageError, SplitNetError
 from splitnet.package import open_package
 from splitnet.protocol import (
     SERVER_METADATA,
     Empty,
     InferRequest,
     Parameter,
+    ServerMetadata,
     decode_request,
     encode_request,
 )
@@ -36,7 +37,7 @@ from splitnet.tier import ServedModel, ServedVersion, ServingTier, TierDataPlane
 from splitnet_device import Session
 from tests.link.peers import Conversation, call, called, dialled, foreign, told, unary
 from tests.programs.coded import NAME, SHAPE, all_cloud, answer, noise, smooth, split
-from tests.programs.processes import ROOT, TIMEOUT_S, Program, running
+from tests.programs.processes import ROOT, TIMEOUT_S, Program, eventually, running
 from tests.runtime.segments import Y, stage
 
 LONG_MS = TIMEOUT_S * 1e3
@@ -60,10 +61,14 @@ def through(package: Path, x: Array) -> Run:
         ShapedLink(edge.address, LinkShape()) as lower,
         Session(package, upstream=format_address(lower.address), deadline_ms=LONG_MS) as session,
     ):
+        assert session.wait_for_link(TIMEOUT_S)
+        session.infer(np.zeros_like(x))  # from here on, each end has heard of the other that it decodes
+        before = [link.stats().up_bytes for link in (lower, upper)]
         found = session.infer(x)
         assert not found.fallback
         assert "Traceback" not in cloud.logged() + edge.logged()
-        return Run(found.outputs["y"], found.exits, (lower.stats().up_bytes, upper.stats().up_bytes))
+        below, above = (link.stats().up_bytes - sent for link, sent in zip((lower, upper), before, strict=True))
+        return Run(found.outputs["y"], found.exits, (below, above))
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +103,14 @@ def tier(package: Path, name: Any, **limits: Any) -> Iterator[tuple[str, int]]:
         serving.stop()
 
 
-def sent(package: Path, x: Array) -> pb.ModelInferRequest:
-    """Return the message that a device sends up."""
+def saying(*extensions: str) -> dict[str, Callable[[bytes], bytes]]:
+    """The call by which a server says what it speaks beyond the protocol."""
+    known = ServerMetadata("foreign", "1", ("model_stream_infer", *extensions))
+    return {SERVER_METADATA.name: lambda _: SERVER_METADATA.encode_response(known)}
+
+
+def sent(package: Path, x: Array, *extensions: str) -> pb.ModelInferRequest:
+    """Return the message that a device sends up to a server that names `extensions`."""
     messages: list[bytes] = []
 
     def keep(received: Iterator[bytes]) -> Iterator[bytes]:
@@ -107,17 +118,18 @@ def sent(package: Path, x: Array) -> pb.ModelInferRequest:
         yield from ()
 
     with (
-        foreign(keep) as address,
+        foreign(keep, saying(*extensions)) as address,
         Session(package, upstream=format_address(address), deadline_ms=LONG_MS) as session,
-        pytest.raises(Exception, match="the tier above"),
     ):
-        session.infer(x)
+        assert session.wait_for_link(TIMEOUT_S)
+        with pytest.raises(Exception, match="the tier above"):
+            session.infer(x)
     return pb.ModelInferRequest.FromString(messages[0])
 
 
 def test_a_coded_tensor_is_bytes_that_say_what_they_are(tmp_path: Path) -> None:
     x = smooth(3)
-    message = sent(split(tmp_path / "p.split", "zstd", "none"), x)
+    message = sent(split(tmp_path / "p.split", "zstd", "none"), x, "splitnet_coding")
     (tensor,), (raw,) = message.inputs, message.raw_input_contents
     assert (tensor.name, tensor.datatype, list(tensor.shape)) == ("t", "UINT8", [len(raw)])
     assert {name: value.string_param for name, value in tensor.parameters.items()} == {
@@ -130,9 +142,17 @@ def test_a_coded_tensor_is_bytes_that_say_what_they_are(tmp_path: Path) -> None:
 
 def test_what_coding_makes_larger_is_sent_plain(tmp_path: Path) -> None:
     x = 2 * (noise() // 2)
-    message = sent(split(tmp_path / "p.split", "png", "none"), x)
+    message = sent(split(tmp_path / "p.split", "png", "none"), x, "splitnet_coding")
     (tensor,), (raw,) = message.inputs, message.raw_input_contents
     assert (list(tensor.shape), dict(tensor.parameters)) == ([2, *SHAPE], {})
+    assert raw == (x // 2).tobytes()
+
+
+def test_a_server_that_does_not_say_that_it_decodes_gets_plain_tensors(tmp_path: Path) -> None:
+    x = smooth(3)
+    message = sent(split(tmp_path / "p.split", "zstd", "none"), x)
+    (tensor,), (raw,) = message.inputs, message.raw_input_contents
+    assert (list(tensor.shape), dict(tensor.parameters)) == ([3, *SHAPE], {})
     assert raw == (x // 2).tobytes()
 
 
@@ -149,13 +169,20 @@ def test_a_relay_sends_the_very_bytes_on_that_came(tmp_path: Path) -> None:
         yield from ()
 
     with (
-        foreign(cloud) as above,
+        foreign(cloud, saying("splitnet_coding")) as above,
         running("edge", package=package, upstream=above) as edge,
         Session(package, upstream=edge.target, deadline_ms=LONG_MS) as session,
-        pytest.raises(Exception, match="the tier above"),
     ):
-        session.infer(x)
-    assert messages[0].tensors["x"].tobytes() == coded
+        assert session.wait_for_link(TIMEOUT_S)
+
+        def is_coded() -> bool:
+            """Whether the edge has heard by now that the server decodes."""
+            with pytest.raises(SplitNetError):
+                session.infer(x)
+            return bool(messages) and messages[-1].tensors["x"].ndim == 1
+
+        eventually(is_coded)
+    assert messages[-1].tensors["x"].tobytes() == coded
     assert messages[0].tensor_parameters["x"]["splitnet_coding"] == "jpeg"
     with tier(package, "cloud") as address, dialled(address) as channel:
         found = call(channel, encode_request(messages[0])).tensors["y"]
@@ -169,9 +196,9 @@ def test_tensors_are_decoded_where_segments_run(tmp_path: Path) -> None:
     released = threading.Event()
     with closing(BoundedExecutor(workers=1, limit=2, name="test")) as executor:
         pipeline = Pipeline([stage("cloud")], [Y], executor)
-        plane = TierDataPlane(
-            Versions(ServedVersion(manifest, {"m": ServedModel(pipeline, (Y,))})), max_decoded_bytes=4 * 9 * 4
-        )
+        config = CloudConfig.model_validate({"package": tmp_path, "listen": "127.0.0.1:0"})
+        versions = Versions(ServedVersion(manifest, {"m": ServedModel(pipeline, (Y,))}))
+        plane = TierDataPlane(versions, config=config, tier="cloud")
         executor.submit(released.wait, TIMEOUT_S)
         future = plane.infer(request, Deadline.after_ms(LONG_MS))
         assert not future.done()

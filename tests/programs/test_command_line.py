@@ -87,7 +87,7 @@ def test_a_bad_address_above(packages: Packages) -> None:
 
 @pytest.mark.parametrize("listen", ["192.0.2.1:80", "no-such-host.invalid:0"])
 def test_an_address_that_is_not_ours(listen: str, packages: Packages) -> None:
-    line = one_line(run("cloud", "--package", str(packages.split), "--listen", listen), 3)
+    line = one_line(run("cloud", "--package", str(packages.split), "--listen", listen, "--plaintext"), 3)
     assert f"cannot listen on {listen}: " in line
 
 

@@ -4,7 +4,7 @@ import math
 import queue
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import wait
 from typing import Any
 
@@ -35,11 +35,11 @@ def session(service: Service, packages: Packages) -> Iterator[Session]:
 
 
 @pytest.fixture(scope="module")
-def far_edge(service: Service, packages: Packages) -> Iterator[Program]:
+def far_edge(service: Service, packages: Packages, uncached: Sequence[str]) -> Iterator[Program]:
     """An edge that is 800 ms away from its cloud, there and back."""
     with (
         ShapedLink(service.cloud.address, SLOW) as link,
-        running("edge", package=packages.split, upstream=link.address) as edge,
+        running("edge", package=packages.split, upstream=link.address, options=uncached) as edge,
     ):
         yield edge
 
@@ -60,7 +60,8 @@ def test_a_batch_is_split_by_the_router_and_merged_in_order(
     check(answer, samples, which)
     passed = {"device": ["device"], "edge": ["device", "edge"], "cloud": ["device", "edge", "cloud"]}
     furthest = max((samples.exits[index] for index in which), key=list(passed).index)
-    assert sorted(answer.timings_ms) == sorted(passed[furthest])
+    # What the edge has answered before, it answers again without computing, or asking the cloud.
+    assert set(answer.timings_ms) in ({"device"}, set(passed[furthest]))
 
 
 def test_many_in_flight_get_each_its_own_answer(session: Session, samples: Samples) -> None:
@@ -125,7 +126,7 @@ def test_closing_waits_for_what_is_in_flight(far_edge: Program, packages: Packag
 def test_a_message_larger_than_the_link_takes_is_answered_by_the_device(
     service: Service, packages: Packages, samples: Samples
 ) -> None:
-    limits = {"deadline_ms": LONG_MS, "max_message_bytes": 4096}
+    limits: dict[str, Any] = {"deadline_ms": LONG_MS, "max_message_bytes": 4096}
     with Session(packages.split, upstream=service.edge.target, **limits) as session:
         large = session.infer(np.repeat(samples.at("edge"), 50, axis=0))
         assert (set(large.exits), set(large.fallbacks)) == ({"device"}, {"INVALID_ARGUMENT"})
@@ -149,7 +150,9 @@ def test_nobody_can_answer_without_an_exit_or_a_link(packages: Packages, samples
 
 
 def test_the_queue_is_bounded(packages: Packages, samples: Samples) -> None:
-    with Session(packages.split, queue_limit=2, in_flight=2, emulated_speed=0.0005) as session:
+    with Session(
+        packages.split, queue_limit=2, in_flight=2, emulated_speed=0.0005, deadline_ms=LONG_MS
+    ) as session:
         answered = [session.submit(samples.x) for _ in range(2)]
         with pytest.raises(OverloadedError, match=r"the queue is full \(2 requests\)"):
             session.submit(samples.x)

@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -54,12 +55,12 @@ def test_a_cloud_finishes_calls_and_streams(packages: Packages, number: signal.S
 
 @SIGNALS
 def test_an_edge_waits_for_its_cloud(
-    service: Service, packages: Packages, samples: Samples, number: signal.Signals
+    service: Service, packages: Packages, samples: Samples, uncached: Sequence[str], number: signal.Signals
 ) -> None:
     ended: list[Future[Answer]] = []
     with (
         ShapedLink(service.cloud.address, LinkShape(delay_s=0.3)) as link,
-        running("edge", package=packages.split, upstream=link.address) as edge,
+        running("edge", package=packages.split, upstream=link.address, options=uncached) as edge,
         Session(packages.split, upstream=edge.target, deadline_ms=TIMEOUT_S * 1e3) as session,
     ):
         eventually(lambda: session.infer(samples.at("cloud")).exits == ("cloud",))

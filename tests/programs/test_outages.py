@@ -4,12 +4,12 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Self
 
 from splitnet.config import format_address
-from splitnet.emulate import LinkShape, ShapedLink
+from splitnet.emulate import Drop, LinkShape, Refuse, ShapedLink
 from splitnet_device import Answer, Session
 from tests.programs.conftest import Packages, Samples, Service
 from tests.programs.processes import TIMEOUT_S, eventually, in_time, running
@@ -142,9 +142,70 @@ def test_the_edge_is_killed_and_comes_back(service: Service, packages: Packages,
     assert {reason for answer in stream.answers for reason in answer.fallbacks} <= {"", "UNAVAILABLE"}
 
 
-def test_the_edge_is_frozen_and_thawed(service: Service, packages: Packages, samples: Samples) -> None:
+def test_the_service_returns_soon_after_the_link(service: Service, packages: Packages, samples: Samples) -> None:
+    """The link is cut off for longer than pauses between attempts can grow to, and then is there again."""
     with (
-        running("edge", package=packages.split, upstream=service.cloud.address) as edge,
+        ShapedLink(service.edge.address, LinkShape()) as link,
+        Session(packages.split, upstream=format_address(link.address), deadline_ms=LONG_MS) as session,
+    ):
+        assert session.wait_for_link(TIMEOUT_S)
+
+        def return_s() -> float:
+            link.inject(Refuse(), Drop())
+            eventually(lambda: not session.connected)
+            assert session.infer(samples.at("cloud")).fallbacks == ("UNAVAILABLE",)
+            time.sleep(2.0)
+            link.heal(Refuse())
+            start_s = time.monotonic()
+            eventually(lambda: session.infer(samples.at("cloud")).exits == ("cloud",))
+            return time.monotonic() - start_s
+
+        in_time(return_s, 2.0)
+
+
+def test_losing_one_of_two_edges_loses_no_request(
+    service: Service, packages: Packages, samples: Samples, uncached: Sequence[str]
+) -> None:
+    with (
+        running("edge", package=packages.split, upstream=service.cloud.address, options=uncached) as first,
+        running("edge", package=packages.split, upstream=service.cloud.address, options=uncached) as second,
+        Session(packages.split, upstream=[first.target, second.target], deadline_ms=LONG_MS) as session,
+        ExitStack() as stack,
+    ):
+        assert session.wait_for_link(TIMEOUT_S)
+        streams = [stack.enter_context(Stream(session, samples)) for _ in range(4)]
+        eventually(lambda: all(len(stream.answers) > 20 for stream in streams))
+        first.process.kill()
+        killed_at = [len(stream.answers) for stream in streams]
+        eventually(lambda: all(len(s.answers) > at + 50 for s, at in zip(streams, killed_at, strict=True)))
+        stack.close()
+        assert second.process.poll() is None
+    assert not [error for stream in streams for error in stream.errors]
+    answers = [answer for stream in streams for answer in stream.answers]
+    assert {answer.exits[0] for answer in answers} == {"device", "edge", "cloud"}
+    assert not any(answer.fallback for answer in answers)
+
+
+def test_what_an_edge_has_answered_it_answers_without_its_cloud(packages: Packages, samples: Samples) -> None:
+    with (
+        running("cloud", package=packages.split) as cloud,
+        running("edge", package=packages.split, upstream=cloud.address) as edge,
+        Session(packages.split, upstream=edge.target, deadline_ms=LONG_MS) as session,
+    ):
+        asked, other = samples.at("cloud", 2)
+        eventually(lambda: session.infer(asked[None]).exits == ("cloud",))
+        cloud.process.kill()
+        cloud.ended()
+        eventually(lambda: session.infer(other[None]).fallbacks == ("UNAVAILABLE",))
+        again = session.infer(asked[None])
+        assert (again.exits, again.fallbacks, set(again.timings_ms)) == (("cloud",), ("",), {"device"})
+
+
+def test_the_edge_is_frozen_and_thawed(
+    service: Service, packages: Packages, samples: Samples, uncached: Sequence[str]
+) -> None:
+    with (
+        running("edge", package=packages.split, upstream=service.cloud.address, options=uncached) as edge,
         Session(packages.split, upstream=edge.target, deadline_ms=DEADLINE_MS) as session,
     ):
         eventually(lambda: session.infer(samples.at("cloud")).exits == ("cloud",))
@@ -159,10 +220,10 @@ def test_the_edge_is_frozen_and_thawed(service: Service, packages: Packages, sam
         eventually(lambda: session.infer(samples.at("cloud")).exits == ("cloud",))
 
 
-def test_the_cloud_is_killed_and_comes_back(packages: Packages, samples: Samples) -> None:
+def test_the_cloud_is_killed_and_comes_back(packages: Packages, samples: Samples, uncached: Sequence[str]) -> None:
     with (
         running("cloud", package=packages.split) as cloud,
-        running("edge", package=packages.split, upstream=cloud.address) as edge,
+        running("edge", package=packages.split, upstream=cloud.address, options=uncached) as edge,
         Session(packages.split, upstream=edge.target, deadline_ms=LONG_MS) as session,
     ):
         eventually(lambda: session.infer(samples.at("cloud")).exits == ("cloud",))

@@ -54,9 +54,18 @@ def answer_of(channel: grpc.Channel, method: Method[Any, Any], request: Any) -> 
 def test_it_lives_and_is_ready(channel: grpc.Channel) -> None:
     assert answer_of(channel, SERVER_LIVE, Empty()) is True
     assert answer_of(channel, SERVER_READY, Empty()) is True
-    assert answer_of(channel, SERVER_METADATA, Empty()) == ServerMetadata(
-        "splitnet", splitnet.__version__, ("model_stream_infer", "model_repository", "splitnet_coding")
-    )
+    metadata: ServerMetadata = answer_of(channel, SERVER_METADATA, Empty())
+    assert (metadata.name, metadata.version) == ("splitnet", splitnet.__version__)
+    assert set(metadata.extensions) == {
+        "model_stream_infer",
+        "model_repository",
+        "model_configuration",
+        "statistics",
+        "schedule_policy",
+        "splitnet_coding",
+        "splitnet_cancel",
+        "splitnet_probe",
+    }
 
 
 @TIERS
@@ -119,8 +128,10 @@ def test_the_whole_model_answers_whole_inputs(
         np.testing.assert_allclose(response.tensors["y"], answers, rtol=1e-5, atol=1e-6)
         exits = str(response.parameters["splitnet_exit"]).split(",")
         assert exits == (["edge" if is_sure else "cloud" for is_sure in sure] if tier == "edge" else ["cloud"])
-        assert response.parameters["splitnet_plan"] == packages.manifest.plan.id
-        assert response.parameters.keys() >= {f"splitnet_{name}_ms" for name in ("device", "cloud")}
+        assert "splitnet_plan" not in response.parameters
+        assert 0 < float(response.parameters[f"splitnet_{tier}_total_ms"]) < TIMEOUT_S * 1e3
+    computed = streamed.response.parameters  # the other one, of the edge, is this one kept
+    assert computed.keys() >= {f"splitnet_{name}_ms" for name in ("device", "cloud")}
 
 
 def triton(program: Program, model: str, x: Array) -> dict[str, Any]:
@@ -138,24 +149,102 @@ def triton(program: Program, model: str, x: Array) -> dict[str, Any]:
     return seen
 
 
+#: What Triton's client is told of calls that a tier has nothing to do for, by the status and a part of the text.
+TOLD = {
+    "load": ("INVALID_ARGUMENT", "runs here with other contents"),  # what lies beside it in its folder
+    "load with config": ("INVALID_ARGUMENT", "come from the repository alone"),
+    "load none": ("NOT_FOUND", "cannot be loaded"),
+    "unload": ("INVALID_ARGUMENT", "the only one that is loaded"),
+    "system status of one": ("NOT_FOUND", "shared memory is not supported"),
+    "system register": ("UNIMPLEMENTED", "send the values in the message"),
+    "cuda status of one": ("NOT_FOUND", "shared memory is not supported"),
+    "cuda register": ("UNIMPLEMENTED", "send the values in the message"),
+    "trace": ("UNIMPLEMENTED", "traces are not set over this protocol"),
+    "trace update": ("UNIMPLEMENTED", "traces are not set over this protocol"),
+    "log": ("UNIMPLEMENTED", "logs are not set over this protocol"),
+    "log update": ("UNIMPLEMENTED", "logs are not set over this protocol"),
+}
+REFUSED = {
+    "no time": ("DEADLINE_EXCEEDED", "deadline"),
+    "sequence": ("INVALID_ARGUMENT", "sequences are not supported"),
+    "sequence text": ("INVALID_ARGUMENT", "sequences are not supported"),
+    "input in shared memory": ("INVALID_ARGUMENT", "tensor 'x': shared memory is not supported"),
+    "output in shared memory": ("INVALID_ARGUMENT", "output 'y': shared_memory_region is not supported"),
+    "classes": ("INVALID_ARGUMENT", "output 'y': classification is not supported"),
+    "no model": ("NOT_FOUND", "model 'none' is not served here"),
+}
+
+
 @TIERS
-def test_tritons_client_gets_full_answers(
-    service: Service, tier: str, samples: Samples, whole: WholeModel
-) -> None:
+def test_every_call_of_tritons_client(service: Service, tier: str, samples: Samples, whole: WholeModel) -> None:
     x = samples.at("cloud", 3)
+    expected = whole.run(x)["y"]
     seen = triton(getattr(service, tier), NAME, x)
+    assert seen["missing"] == []
+    _check_what_is_told_of_models(seen, tier)
+    for name in ("plain", "version", "gzip", "deflate", "priority", "headers"):
+        answer = seen[name]
+        assert (answer["id"], answer["version"], answer["exit"]) == (name, "1", "cloud")
+        np.testing.assert_allclose(answer["y"], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(seen["typed"], expected, rtol=1e-5, atol=1e-6)
+    for said, told in ((seen["refused"], REFUSED), (seen["changed"], TOLD)):
+        for name, (status, text) in told.items():
+            assert (said[name] or {}).get("status") == status, (name, said[name])
+            assert text in said[name]["text"], name
+    assert {name: said for name, said in seen["changed"].items() if name not in TOLD} == {
+        "system status": {},
+        "system unregister": None,
+        "cuda status": {},
+        "cuda unregister": None,
+    }
+    _check_streams(seen, expected)
+    _check_statistics(seen, tier)
+
+
+def _check_what_is_told_of_models(seen: dict[str, Any], tier: str) -> None:
     assert (seen["live"], seen["ready"], seen["models"]) == (True, True, [True, True, False, False])
     assert seen["server"]["name"] == "splitnet"
     assert seen["metadata"]["inputs"] == [{"name": "x", "datatype": "FP32", "shape": ["-1", "12"]}]
-    for answer, request_id in [(seen["infer"], "a"), (seen["async"], "b")]:
-        assert (answer["id"], answer["version"], answer["exit"]) == (request_id, "1", "cloud")
-        np.testing.assert_allclose(answer["y"], whole.run(x)["y"], rtol=1e-5, atol=1e-6)
-    streamed = {answer["id"]: answer["y"] for answer in seen["stream"] if "error" not in answer}
-    assert sorted(streamed) == ["c", "d"]
-    for y in streamed.values():
-        np.testing.assert_allclose(y, whole.run(x)["y"], rtol=1e-5, atol=1e-6)
+    assert seen["config"] == {
+        "name": NAME,
+        "platform": "onnxruntime_onnx",
+        "backend": "onnxruntime",
+        "version_policy": {"latest": {"num_versions": 2}},
+        "max_batch_size": 1024,
+        "input": [{"name": "x", "data_type": "TYPE_FP32", "dims": ["12"]}],
+        "output": [{"name": "y", "data_type": "TYPE_FP32", "dims": ["4"]}],
+        "dynamic_batching": {},
+    }
+    assert seen["no config"]["status"] == "NOT_FOUND"
+    assert {"name": f"{NAME}.{tier}", "version": "1", "state": "READY"} in seen["index"]
+
+
+def _check_streams(seen: dict[str, Any], expected: Array) -> None:
+    assert (seen["async"]["id"], seen["async"]["exit"]) == ("b", "cloud")
+    assert "Locally cancelled" in seen["cancelled"].get("error", "Locally cancelled")  # or answered before that
+    streamed = {answer["id"]: answer["y"] for answer in (*seen["stream"], seen["last"]) if "error" not in answer}
+    assert sorted(streamed) == ["c", "d", "e"]
+    for y in (*streamed.values(), seen["async"]["y"]):
+        np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-6)
     (refusal,) = [answer["error"] for answer in seen["stream"] if "error" in answer]
     assert "[INVALID_ARGUMENT] tensor 'x': expected shape ['batch', 12], got [1, 3]" in refusal
+    assert "triton_final_response" in seen["last"]["parameters"]
+    assert "triton_final_response" not in seen["async"]["parameters"]
+    assert "[INVALID_ARGUMENT] parameter 'sequence_id'" in seen["sequence"]["error"]
+
+
+def _check_statistics(seen: dict[str, Any], tier: str) -> None:
+    ((of_one,), of_all) = seen["statistics"]
+    assert (of_one["name"], of_one["version"]) == (NAME, "1")
+    counts, stats = of_one, of_one["inference_stats"]
+    assert int(counts["inference_count"]) >= 3 * 12  # three samples in each of the answers above
+    assert int(counts["execution_count"]) >= 1
+    assert int(stats["success"]["count"]) >= 12
+    assert int(stats["fail"]["count"]) >= 2
+    assert all(int(stats[name]["ns"]) > 0 for name in ("success", "queue", "compute_infer"))
+    assert any(int(each["batch_size"]) >= 3 for each in counts["batch_stats"])
+    assert {each["name"] for each in of_all} == {NAME, f"{NAME}.{tier}"}
+    assert seen["no statistics"]["status"] == "NOT_FOUND"
 
 
 def test_every_tier_of_an_unsplit_package_serves_the_whole(
