@@ -6,6 +6,8 @@ import struct
 from collections.abc import Callable
 from typing import cast
 
+from splitnet.emulate.faults import Conditions
+from splitnet.emulate.gate import Gate
 from splitnet.emulate.link import Link
 from splitnet.emulate.link_model import End
 from splitnet.emulate.shape import READ_BYTES
@@ -26,9 +28,11 @@ class Flow:
         self._source = source
         self._sink = sink
         self._count = count
+        self._gate = Gate(self, link.conditions)
         self._landed = bytearray()
         self._ended = False
         self._dead = False
+        self._cut = False
         self._held_bytes = 0
 
     @property
@@ -49,7 +53,12 @@ class Flow:
             self._link.finish(self, end)
 
     def land(self, data: bytearray, end: End | None) -> None:
-        """Hand on what has crossed the link."""
+        """Hand what has crossed the link to the gate behind it, where faults are."""
+        if not self._dead:
+            self._gate.take(data, end)
+
+    def deliver(self, data: bytearray, end: End | None) -> None:
+        """Hand on what has passed the gate."""
         if self._dead:
             return
         if end is End.RESET:
@@ -59,6 +68,21 @@ class Flow:
         self._landed += data
         self.flush()
 
+    def vanish(self, size_bytes: int) -> None:
+        """Note that so many bytes were swallowed: there is room for more."""
+        self._held_bytes -= size_bytes
+        self.regulate()
+
+    def cut(self) -> None:
+        """Reset both ends, behind the bytes that have passed."""
+        self._gate.clear()
+        self._cut = True
+        self.flush()
+
+    def change(self, conditions: Conditions) -> None:
+        """Let other faults be in force."""
+        self._gate.change(conditions)
+
     def flush(self) -> None:
         """Write what has landed, as far as the sink can take it now."""
         while self._landed and self._sink.writable:
@@ -67,13 +91,17 @@ class Flow:
             self._held_bytes -= len(data)
             self._count(len(data))
             self._sink.write(data)
-        if self._ended and self._sink.writable:
+        if self._cut and not self._landed and (self._sink.writable or self._sink.lost):
+            self._source.reset()
+            self._sink.reset()
+        elif self._ended and self._sink.writable:
             self._sink.write_end()
         self.regulate()
 
     def abandon(self) -> None:
         """Drop everything, now and from now on: the sink is gone."""
         self._dead = True
+        self._gate.clear()
         self._landed.clear()
         self._held_bytes = 0
         self._link.forget(self)
@@ -166,7 +194,7 @@ class Endpoint(asyncio.BufferedProtocol):
 
     def write(self, data: bytearray) -> None:
         """Write to the socket; what it does not take at once, asyncio keeps."""
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
     def write_end(self) -> None:

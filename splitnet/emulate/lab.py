@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import selectors
+import signal
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from splitnet.config import format_address, parse_address
 from splitnet.emulate.shape import LinkShape
@@ -67,6 +68,8 @@ class Lab:
             for tier in ("cloud", "edge"):
                 if tier in self._setup.tiers:
                     arguments = ["--upstream", above] if above is not None else []
+                    if tier == "edge":  # a lab measures: the same sample twice is to be computed twice
+                        arguments += ["--no-cache"]
                     process = starting.enter_context(TierProcess(tier, self._setup.package, arguments))
                     name = LINKS[0] if tier == "edge" else LINKS[1]
                     link = ShapedLink(parse_address(process.address), self._setup.links[LINKS.index(name)])
@@ -122,14 +125,35 @@ class Lab:
 class TierProcess:
     """A serving tier as a process; entering waits until it listens, leaving stops it."""
 
-    def __init__(self, tier: str, package: Path, arguments: Sequence[str]) -> None:
+    def __init__(
+        self,
+        tier: str,
+        package: Path,
+        arguments: Sequence[str],
+        *,
+        listen: str = "127.0.0.1:0",
+        log: IO[bytes] | None = None,
+    ) -> None:
+        """Take note of the command.
+
+        Args:
+            tier: "edge" or "cloud".
+            package: what it runs.
+            arguments: further options.
+            listen: HOST:PORT; port 0 takes a free one.
+            log: where its standard error goes; None: to this process's.
+        """
         self._tier = tier
-        self._command = [*_program(tier, package), "--listen", "127.0.0.1:0", "--json", *arguments]
+        self._command = [*_program(tier, package), "--listen", listen, "--json", *arguments]
+        self._log = log
         self._process: subprocess.Popen[bytes] | None = None
         self.address = ""
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, start_new_session=True)  # noqa: S603
+        # A session of its own: an interrupt at the terminal is for whoever runs the tiers, who then stops them.
+        self._process = subprocess.Popen(  # noqa: S603
+            self._command, stdout=subprocess.PIPE, stderr=self._log, start_new_session=True
+        )
         try:
             self.address = str(json.loads(self._first_line(self._process))["listening"])
         except BaseException:
@@ -141,6 +165,31 @@ class TierProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop()
+
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._started.pid
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to the process, such as SIGSTOP; nothing happens if it has ended."""
+        self._started.send_signal(number)
+
+    def ended(self, within_s: float) -> int:
+        """Wait for the process's end and return its exit code, negative for a signal.
+
+        Raises:
+            DeadlineExceededError: it did not end within `within_s` seconds.
+        """
+        try:
+            return self._started.wait(within_s)
+        except subprocess.TimeoutExpired as err:
+            raise DeadlineExceededError(f"the {self._tier} did not end within {within_s:g} s") from err
+
+    @property
+    def _started(self) -> "subprocess.Popen[bytes]":
+        assert self._process is not None, "the process was not started"
+        return self._process
 
     def _first_line(self, process: "subprocess.Popen[bytes]") -> bytes:
         assert process.stdout is not None
@@ -160,6 +209,7 @@ class TierProcess:
         process = self._process
         if process is None:
             return
+        process.send_signal(signal.SIGCONT)  # where it was stopped, it would not hear the next
         process.terminate()
         try:
             process.wait(_STOP_TIMEOUT_S)

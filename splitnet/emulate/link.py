@@ -3,6 +3,7 @@
 import asyncio
 from typing import Protocol
 
+from splitnet.emulate.faults import FAIR, Conditions
 from splitnet.emulate.link_model import End, LinkModel
 from splitnet.emulate.shape import LinkShape
 
@@ -26,6 +27,8 @@ class Link:
         self._model: LinkModel[Flow] = LinkModel(shape, seed)
         self._timer: asyncio.TimerHandle | None = None
         self.window_bytes = shape.window_bytes
+        #: What faults do to the bytes that have crossed.
+        self.conditions: Conditions = FAIR
 
     def reshape(self, shape: LinkShape) -> None:
         """Change the shape from now on."""

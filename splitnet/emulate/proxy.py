@@ -1,20 +1,20 @@
 """The TCP proxy: connections to one address are carried over one emulated link to another address."""
 
 import asyncio
+import itertools
 import logging
-import socket
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from splitnet.emulate.connection import Connection
+from splitnet.emulate.faults import Drop, Fault, InForce, Refuse, conditions
 from splitnet.emulate.link import Link
+from splitnet.emulate.listener import Address, Listener
 from splitnet.emulate.shape import READ_BYTES, LinkShape
-from splitnet.errors import OperatorError
+from splitnet.emulate.steps import Step
 
-Address = tuple[str, int]
-
-_BACKLOG = 128
 _CONNECT_TIMEOUT_S = 10.0
 _CLOSE_TIMEOUT_S = 2.0
 
@@ -74,19 +74,19 @@ class Proxy:
         self.stats = LinkStats()
         self._target = target
         self._shape = shape
-        self._listen = listen
+        self._listener = Listener(listen, self._connect)
         self._seed = seed
         self._max_connections = max_connections
         self._scratch = memoryview(bytearray(READ_BYTES))
         self._connections: set[Connection] = set()
         self._dials: set[asyncio.Task[None]] = set()
-        self._address: Address | None = None
+        self._faults: list[InForce] = []
+        self._player: asyncio.Task[None] | None = None
 
     @property
     def address(self) -> Address:
         """Host and port that clients connect to."""
-        assert self._address is not None, "the proxy is not open"
-        return self._address
+        return self._listener.address
 
     async def __aenter__(self) -> Self:
         """Start to listen.
@@ -94,37 +94,88 @@ class Proxy:
         Raises:
             OperatorError: The address cannot be listened on.
         """
-        loop = asyncio.get_running_loop()
         self._up = Link(self._shape, f"{self._seed} up")
         self._down = Link(self._shape, f"{self._seed} down")
-        try:
-            listener = await _listen(self._listen)
-        except (OSError, UnicodeError) as error:  # UnicodeError: no host could have that name
-            host, port = self._listen
-            raise OperatorError(f"cannot listen on {host}:{port}: {error}") from error
-        self._address = listener.getsockname()[:2]
-        self._server = await loop.create_server(self._accept, sock=listener, backlog=_BACKLOG)
+        await self._listener.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop listening and close every connection at once."""
-        self._server.close()
-        for dial in self._dials:
-            dial.cancel()
-        if self._dials:
-            await asyncio.wait(self._dials, timeout=_CLOSE_TIMEOUT_S)
+        self._listener.close()
+        tasks = self._dials | ({self._player} if self._player is not None else set())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_CLOSE_TIMEOUT_S)
         for connection in self._connections:
             connection.abort()
         if self._connections:
             await asyncio.wait([each.closed for each in self._connections], timeout=_CLOSE_TIMEOUT_S)
         self._up.close()
         self._down.close()
-        await self._server.wait_closed()
+
+    def play(self, steps: Sequence[Step], *, repeat: bool = False) -> None:
+        """Give the link one shape after the other, from now on; the last one stays, or the first follows it.
+
+        Args:
+            steps: shapes and how long each holds; they take the place of steps that are being played.
+            repeat: begin anew when the last step is over.
+        """
+        self._stop_playing()
+        rounds = itertools.cycle(steps) if repeat else iter(steps)
+        self._player = asyncio.get_running_loop().create_task(self._play(rounds))
 
     def reshape(self, shape: LinkShape) -> None:
-        """Change the link for every byte that has not started to cross it."""
+        """Change the link for every byte that has not started to cross it, and stop playing steps."""
+        self._stop_playing()
+        self._set_shape(shape)
+
+    async def inject(self, *faults: Fault) -> None:
+        """Let faults be in force, beside those that are already; of two of a kind the later counts."""
+        now_s = asyncio.get_running_loop().time()
+        self._faults += [InForce(fault, now_s) for fault in faults if not isinstance(fault, Drop)]
+        await self._impose()
+        if any(isinstance(fault, Drop) for fault in faults):
+            for connection in self._connections:
+                connection.abort()
+
+    async def heal(self, *faults: Fault) -> None:
+        """End these faults, or all.
+
+        Raises:
+            OperatorError: the address was taken by somebody else while nobody was to listen.
+        """
+        self._faults = [each for each in self._faults if faults and each.fault not in faults]
+        await self._impose()
+
+    async def _impose(self) -> None:
+        """Put into force what the list of faults says."""
+        self._up.conditions = conditions(self._faults, "up")
+        self._down.conditions = conditions(self._faults, "down")
+        for connection in self._connections:
+            connection.up.change(self._up.conditions)
+            connection.down.change(self._down.conditions)
+        if any(isinstance(each.fault, Refuse) for each in self._faults):
+            await self._listener.refuse()
+        else:
+            await self._listener.accept()
+
+    async def _play(self, steps: Iterable[Step]) -> None:
+        loop = asyncio.get_running_loop()
+        until_s = loop.time()  # summed up, so that a late timer shortens its own step and delays no other
+        for step in steps:
+            self._set_shape(step.shape)
+            until_s += step.seconds
+            await asyncio.sleep(until_s - loop.time())
+
+    def _stop_playing(self) -> None:
+        if self._player is not None:
+            self._player.cancel()
+            self._player = None
+
+    def _set_shape(self, shape: LinkShape) -> None:
         self._shape = shape
         for link in (self._up, self._down):
             link.reshape(shape)
@@ -132,7 +183,7 @@ class Proxy:
             connection.up.regulate()
             connection.down.regulate()
 
-    def _accept(self) -> asyncio.BaseProtocol:
+    def _connect(self) -> asyncio.BaseProtocol:
         if len(self._connections) >= self._max_connections:
             _log.warning("refused a connection: %d are open", self._max_connections)
             return _Refusal()
@@ -160,20 +211,3 @@ class Proxy:
         finally:
             if not connected:
                 connection.refuse()
-
-
-async def _listen(address: Address) -> socket.socket:
-    """Bind to the first address that the host name stands for: `localhost` with port 0 must be one port."""
-    host, port = address
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    family, kind, protocol, _, resolved = found[0]
-    listener = socket.socket(family, kind, protocol)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(resolved)
-        listener.listen(_BACKLOG)
-        listener.setblocking(False)  # noqa: FBT003  the socket module's own signature
-    except BaseException:
-        listener.close()
-        raise
-    return listener

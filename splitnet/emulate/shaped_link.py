@@ -3,15 +3,18 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from types import TracebackType
 from typing import Self, TypeVar
 
+from splitnet.emulate.faults import Fault
+from splitnet.emulate.listener import Address
 from splitnet.emulate.precise_loop import new_event_loop
-from splitnet.emulate.proxy import Address, LinkStats, Proxy
+from splitnet.emulate.proxy import LinkStats, Proxy
 from splitnet.emulate.shape import LinkShape
+from splitnet.emulate.steps import Step
 from splitnet.errors import OperatorError
 
 _START_TIMEOUT_S = 10.0
@@ -55,8 +58,24 @@ class ShapedLink:
         return self._call(lambda: replace(self._proxy.stats))
 
     def reshape(self, shape: LinkShape) -> None:
-        """Change the link for every byte that has not started to cross it."""
+        """Change the link for every byte that has not started to cross it, and stop playing steps."""
         self._call(lambda: self._proxy.reshape(shape))
+
+    def play(self, steps: Sequence[Step], *, repeat: bool = False) -> None:
+        """Give the link one shape after the other, from now on (see `Proxy.play`); does not wait."""
+        self._call(lambda: self._proxy.play(steps, repeat=repeat))
+
+    def inject(self, *faults: Fault) -> None:
+        """Let faults be in force, beside those that are already; of two of a kind the later counts."""
+        self._wait(self._proxy.inject(*faults))
+
+    def heal(self, *faults: Fault) -> None:
+        """End these faults, or all.
+
+        Raises:
+            OperatorError: the address was taken by somebody else while nobody was to listen.
+        """
+        self._wait(self._proxy.heal(*faults))
 
     def __enter__(self) -> Self:
         """Start the thread and wait until it listens.
@@ -99,9 +118,13 @@ class ShapedLink:
 
     def _call(self, function: Callable[[], T]) -> T:
         """Run a function on the loop's thread."""
-        loop, _ = self._started.result()
 
         async def call() -> T:
             return function()
 
-        return asyncio.run_coroutine_threadsafe(call(), loop).result(_STOP_TIMEOUT_S)
+        return self._wait(call())
+
+    def _wait(self, coroutine: Coroutine[None, None, T]) -> T:
+        """Run a coroutine on the loop's thread."""
+        loop, _ = self._started.result()
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(_STOP_TIMEOUT_S)

@@ -1,5 +1,6 @@
 """Real TCP peers in threads, and what the tests do with them."""
 
+import select
 import socket
 import threading
 import time
@@ -82,6 +83,16 @@ def discard(connection: socket.socket) -> None:
     """Read everything, however the connection ends."""
     with suppress(ConnectionResetError):
         receive_all(connection)
+
+
+def push(sock: socket.socket, size_bytes: int) -> int:
+    """Send until nothing more is taken for half a second; return how much was."""
+    sock.settimeout(0)
+    sent = 0
+    while sent < size_bytes and select.select([], [sock], [], 0.5)[1]:
+        sent += sock.send(bytes(min(1 << 16, size_bytes - sent)))
+    sock.settimeout(TIMEOUT_S)
+    return sent
 
 
 class Sink:

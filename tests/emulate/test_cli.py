@@ -67,6 +67,25 @@ def test_json_is_one_object_a_line() -> None:
     assert json.loads(out) == {"up_bytes": 10, "down_bytes": 10, "connections": 2}
 
 
+def test_a_trace_and_faults_are_played_from_the_beginning(tmp_path: Path) -> None:
+    trace = tmp_path / "trace.csv"
+    trace.write_text("seconds,bits_per_second\n0,80k\n1000,1\n1001,1\n")
+    faults = ["--fault", "slice 1000 10ms up", "--fault", "delay 50ms down"]
+    with serving(echo) as target:
+        to = format_address(target)
+        with emulating("--listen", "127.0.0.1:0", "--to", to, "--trace", str(trace), *faults, "--json") as process:
+            address = json.loads(first_line(process))["listening"]
+            with connect(parse_address(address)) as client:
+                started_s = time.perf_counter()
+                client.sendall(bytes(2000))
+                assert len(receive(client, 2000)) == 2000
+                # 0.2 s up at 80 kbit/s, and the last piece down; without the trace 0.06 s.
+                assert time.perf_counter() - started_s >= 0.25
+            process.terminate()
+            _, err = process.communicate(timeout=TIMEOUT_S)
+    assert (process.returncode, err) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -76,6 +95,9 @@ def test_json_is_one_object_a_line() -> None:
         (["--delay", "5ms", "--jitter", "6ms"], "must not be larger than the delay"),
         (["--to", "nowhere"], "address 'nowhere': expected HOST:PORT"),
         (["--listen", "127.0.0.1:70000"], "port of 0 to 65535"),
+        (["--fault", "earthquake"], "fault 'earthquake': expected drop, refuse"),
+        (["--trace", "nowhere.csv"], "nowhere.csv: no such file"),
+        (["--trace", "nowhere.csv", "--bandwidth", "1M"], "choose one"),
         (["--listen", "192.0.2.1:1"], "cannot listen on 192.0.2.1:1"),
     ],
 )

@@ -2,7 +2,6 @@
 
 import queue
 import random
-import select
 import socket
 import struct
 import threading
@@ -19,6 +18,7 @@ from tests.emulate.peers import (
     connect,
     discard,
     echo,
+    push,
     receive,
     receive_all,
     serving,
@@ -129,16 +129,6 @@ def test_a_targets_reset_reaches_the_client() -> None:
         client.sendall(b"x")
         with pytest.raises(ConnectionResetError):
             client.recv(1)
-
-
-def push(sock: socket.socket, size_bytes: int) -> int:
-    """Send until nothing more is taken for half a second; return how much was."""
-    sock.settimeout(0)
-    sent = 0
-    while sent < size_bytes and select.select([], [sock], [], 0.5)[1]:
-        sent += sock.send(bytes(min(1 << 16, size_bytes - sent)))
-    sock.settimeout(TIMEOUT_S)
-    return sent
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,34 @@
+"""Each fault in each place, with real processes: answers in time, marked, none lost, and service comes back."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from tests.faults.cases import ESSENTIAL, Case, all_cases
+from tests.faults.matrix import LATE_S, RECOVERY_S, Bench
+from tests.faults.package import Asked
+
+#: Longer than the requests' deadline, so that many have all their time while the fault is there.
+FAULT_S = 0.7
+
+
+@pytest.fixture(scope="module")
+def bench(asked: Asked, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with closing(Bench(asked, tmp_path_factory.mktemp("site"))) as made:
+        yield made
+        assert "Traceback" not in made.logged()
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, id=f"{case.name}, {case.where}") for case in all_cases() if case.name in ESSENTIAL],
+)
+def test_the_device_answers_in_time_and_service_returns(bench: Bench, case: Case) -> None:
+    outcome = bench.try_case(case, fault_s=FAULT_S)
+    assert not outcome.complaints
+    assert outcome.unmarked == 0, "an answer was not marked as a fallback"
+    assert case.meanwhile == "any" or outcome.fallbacks
+    assert outcome.late_ms <= LATE_S * 1e3
+    assert outcome.recovery_ms is not None, "the service never came back"
+    assert outcome.recovery_ms <= RECOVERY_S * 1e3
