@@ -15,12 +15,15 @@ from benchmarks.harness import (
     load_segments,
     median,
     read_options,
+    round_medians,
     run_segments,
     show,
     three_tiers,
 )
 
 _HOPS = 2
+#: Tiles of one round; the two take turns tile by tile.
+_ROUND = 100
 
 
 def main() -> None:
@@ -45,11 +48,17 @@ def main() -> None:
             taken = interleave(calls, seconds=options.seconds, block=1)
     segments_ms, pipeline_ms = median(taken["segments"]), median(taken["pipeline"])
     in_place_ms = median(compute_ms)
+    added_ms = [
+        (pipeline - alone) / _HOPS
+        for pipeline, alone in zip(
+            round_medians(taken["pipeline"], _ROUND), round_medians(taken["segments"], _ROUND), strict=True
+        )
+    ]
     figures = [
         Figure("segments one after the other in one process, ms", segments_ms),
         Figure("pipeline of three processes, ms", pipeline_ms),
         Figure("pipeline / segments", pipeline_ms / segments_ms),
-        Figure("added a hop, ms", (pipeline_ms - segments_ms) / _HOPS),
+        Figure("added a hop, ms", (pipeline_ms - segments_ms) / _HOPS, "<= 0.80", best=min(added_ms)),
         Figure("segments where they run in the pipeline, ms", in_place_ms),
         Figure("added a hop without what segments lose there, ms", (pipeline_ms - in_place_ms) / _HOPS),
     ]

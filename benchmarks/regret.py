@@ -180,7 +180,8 @@ def _start(package: Package, stack: ExitStack) -> _Lane:
     delays = (EDGE_DELAY_MS, CLOUD_DELAY_MS)
     for tier, delay_ms in reversed(list(zip(("edge", "cloud"), delays, strict=True))[:last]):
         upstream = ["--upstream", above] if above is not None else []
-        process = stack.enter_context(TierProcess(tier, package.path, upstream))
+        options = [*upstream, *(["--no-cache"] if tier == "edge" else [])]
+        process = stack.enter_context(TierProcess(tier, package.path, options))
         shape = LinkShape(CLOUD_BPS, delay_ms / 1e3)
         links.append(stack.enter_context(ShapedLink(parse_address(process.address), shape)))
         above = format_address(links[-1].address)
