@@ -1,6 +1,6 @@
 """TensorSpec: what is known of a tensor without its values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -39,11 +39,16 @@ class TensorSpec:
         name: the tensor's name in its ONNX graph.
         dtype: numpy's name of the element type, one of `DTYPES`.
         shape: one entry an axis: a size, or `BATCH` on the axis that counts samples (at most one).
+        batch_axis: the axis that counts samples, or None where the tensor has none.
+        numpy_dtype: the element type as numpy has it.
     """
 
     name: str
     dtype: str
     shape: tuple[int | str, ...]
+    # Looked at several times in each request, so made once.
+    batch_axis: int | None = field(init=False, repr=False, compare=False)
+    numpy_dtype: np.dtype[Any] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
@@ -60,11 +65,8 @@ class TensorSpec:
                 raise InvalidArgumentError(f"tensor {self.name!r}: negative size in shape {self.shape}")
         if self.shape.count(BATCH) > 1:
             raise InvalidArgumentError(f"tensor {self.name!r}: more than one {BATCH!r} axis in shape {self.shape}")
-
-    @property
-    def batch_axis(self) -> int | None:
-        """The axis that counts samples, or None where the tensor has none."""
-        return self.shape.index(BATCH) if BATCH in self.shape else None
+        object.__setattr__(self, "batch_axis", self.shape.index(BATCH) if BATCH in self.shape else None)
+        object.__setattr__(self, "numpy_dtype", np.dtype(self.dtype))
 
     @property
     def sample_nbytes(self) -> int:
@@ -72,7 +74,7 @@ class TensorSpec:
         count = 1
         for size in self.shape:
             count *= size if isinstance(size, int) else 1
-        return count * np.dtype(self.dtype).itemsize
+        return count * self.numpy_dtype.itemsize
 
     def check(self, array: Array) -> int:
         """Check that `array` fits and return how many samples it holds (1 without a batch axis).
@@ -80,17 +82,15 @@ class TensorSpec:
         Raises:
             InvalidArgumentError: the element type or the shape differs, or the batch is empty.
         """
-        if array.dtype != np.dtype(self.dtype):
+        if array.dtype != self.numpy_dtype:
             raise InvalidArgumentError(f"tensor {self.name!r}: expected {self.dtype}, got {array.dtype}")
-        fits = array.ndim == len(self.shape) and all(
-            want == got for want, got in zip(self.shape, array.shape, strict=True) if want != BATCH
-        )
-        if not fits:
+        shape, axis = array.shape, self.batch_axis
+        wanted = shape if axis is None else (*shape[:axis], BATCH, *shape[axis + 1 :])
+        if wanted != self.shape or len(shape) != len(self.shape):
             raise InvalidArgumentError(
-                f"tensor {self.name!r}: expected shape {list(self.shape)}, got {list(array.shape)}"
+                f"tensor {self.name!r}: expected shape {list(self.shape)}, got {list(shape)}"
             )
-        axis = self.batch_axis
-        samples = 1 if axis is None else array.shape[axis]
+        samples = 1 if axis is None else shape[axis]
         if samples == 0:
             raise InvalidArgumentError(f"tensor {self.name!r}: the batch is empty; send at least one sample")
         return samples
@@ -102,18 +102,29 @@ def batch_size(specs: tuple[TensorSpec, ...], tensors: Tensors) -> int:
     Raises:
         InvalidArgumentError: a tensor is missing, unknown, of another type or shape, or the batches differ.
     """
+    if len(tensors) != len(specs):
+        raise _misnamed(specs, tensors)
+    samples = None
+    for spec in specs:
+        if (array := tensors.get(spec.name)) is None:
+            raise _misnamed(specs, tensors)
+        found = spec.check(array)
+        if spec.batch_axis is None or found == samples:
+            continue
+        if samples is not None:
+            sizes = {each.name: each.check(tensors[each.name]) for each in specs if each.batch_axis is not None}
+            raise InvalidArgumentError(f"tensors disagree on the number of samples: {sizes}")
+        samples = found
+    return samples if samples is not None else 1
+
+
+def _misnamed(specs: tuple[TensorSpec, ...], tensors: Tensors) -> InvalidArgumentError:
     expected = {spec.name for spec in specs}
     if missing := expected - tensors.keys():
-        raise InvalidArgumentError(f"missing tensors {sorted(missing)}; expected {sorted(expected)}")
-    if unknown := tensors.keys() - expected:
-        raise InvalidArgumentError(f"unknown tensors {sorted(unknown)}; expected {sorted(expected)}")
-    sizes = {spec.name: spec.check(tensors[spec.name]) for spec in specs if spec.batch_axis is not None}
-    for spec in specs:
-        if spec.batch_axis is None:
-            spec.check(tensors[spec.name])
-    if len(set(sizes.values())) > 1:
-        raise InvalidArgumentError(f"tensors disagree on the number of samples: {sizes}")
-    return next(iter(sizes.values()), 1)
+        return InvalidArgumentError(f"missing tensors {sorted(missing)}; expected {sorted(expected)}")
+    return InvalidArgumentError(
+        f"unknown tensors {sorted(tensors.keys() - expected)}; expected {sorted(expected)}"
+    )
 
 
 def take_samples(spec: TensorSpec, array: Array, which: NDArray[np.intp]) -> Array:

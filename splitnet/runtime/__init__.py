@@ -1,11 +1,13 @@
-"""Running segments: sessions, stages, the router between them, bounded execution."""
+"""Running segments: sessions, stages, the router between them, lines of requests, bounded execution."""
 
+from splitnet.runtime.allocator import keep_memory
 from splitnet.runtime.answer import Answer, AnswerBuilder
 from splitnet.runtime.emulation import slowed
 from splitnet.runtime.executor import BoundedExecutor
-from splitnet.runtime.pipeline import Forward, Pipeline
+from splitnet.runtime.pipeline import Pipeline
 from splitnet.runtime.segment import Segment
 from splitnet.runtime.stage import Exit, Stage
+from splitnet.runtime.way_up import Forward
 
 __all__ = [
     "Answer",
@@ -16,5 +18,6 @@ __all__ = [
     "Pipeline",
     "Segment",
     "Stage",
+    "keep_memory",
     "slowed",
 ]

@@ -22,6 +22,7 @@ class Answer:
         timings_ms: compute time at each tier, milliseconds, for the request as a whole.
         version: of the package, the same at every tier that took part; 0 where nobody said.
         ids: one entry a sample, by which the device that asked remembers it; none where it keeps no samples.
+        queue_ms: how long the request waited at each tier to be computed, milliseconds.
     """
 
     outputs: Tensors
@@ -30,6 +31,7 @@ class Answer:
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     version: int = 0
     ids: tuple[int, ...] = ()
+    queue_ms: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def fallback(self) -> bool:
@@ -51,6 +53,8 @@ class AnswerBuilder:
     batch_axes: Mapping[str, int | None]
     version: int = 0
     timings_ms: dict[str, float] = field(default_factory=dict)
+    queue_ms: dict[str, float] = field(default_factory=dict)
+    _placed: int = 0
     _parts: list[tuple[Indices, Tensors]] = field(default_factory=list)
     _exits: list[str] = field(init=False)
     _fallbacks: list[str] = field(init=False)
@@ -59,19 +63,32 @@ class AnswerBuilder:
         self._exits = [""] * self.samples
         self._fallbacks = [""] * self.samples
 
+    @property
+    def complete(self) -> bool:
+        """Whether every sample has its answer."""
+        return self._placed == self.samples
+
     def place(self, which: Indices, outputs: Tensors, exits: tuple[str, ...], fallbacks: tuple[str, ...]) -> None:
         """Record the answers of the samples `which`; `outputs` hold just these, in this order."""
         self._parts.append((which, outputs))
+        self._placed += which.size
         for index, tier, reason in zip(which.tolist(), exits, fallbacks, strict=True):
             self._exits[index] = tier
             self._fallbacks[index] = reason
 
     def finish(self) -> Answer:
         """Return the whole answer; every sample must have been placed."""
-        assert all(self._exits), "a sample was never answered"
+        assert self.complete, "a sample was never answered"
         names = self._parts[0][1].keys()
         outputs = {name: self._merged(name) for name in names}
-        return Answer(outputs, tuple(self._exits), tuple(self._fallbacks), self.timings_ms, self.version)
+        return Answer(
+            outputs,
+            tuple(self._exits),
+            tuple(self._fallbacks),
+            self.timings_ms,
+            self.version,
+            queue_ms=self.queue_ms,
+        )
 
     def _merged(self, name: str) -> Array:
         first = self._parts[0][1][name]

@@ -1,64 +1,48 @@
-"""A pipeline: the stages that one tier runs, the router between them, and the way up for what is not sure."""
+"""A pipeline: the stages that one tier runs, and the line before them in which requests wait to be computed."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
+from splitnet.config.serving import BatchingConfig
 from splitnet.deadline import Deadline
-from splitnet.errors import (
-    DeadlineExceededError,
-    InvalidArgumentError,
-    PeerError,
-    PeerProtocolError,
-    SplitNetError,
-    UnavailableError,
-    outcome_of,
-)
-from splitnet.runtime.answer import Answer, AnswerBuilder, Indices
+from splitnet.errors import InvalidArgumentError, SplitNetError, UnavailableError
+from splitnet.runtime.answer import Answer, AnswerBuilder
+from splitnet.runtime.batch import Batch
 from splitnet.runtime.executor import BoundedExecutor
-from splitnet.runtime.stage import Stage, StageResult
-from splitnet.tensors import Tensors, TensorSpec, batch_size, take_samples
+from splitnet.runtime.request import Load, Request, too_late
+from splitnet.runtime.stage import Stage
+from splitnet.runtime.waiting import ALONE, NORMAL_PRIORITY, Line
+from splitnet.runtime.way_up import Forward, WayUp
+from splitnet.telemetry import Events, SegmentRun
+from splitnet.tensors import Array, Tensors, TensorSpec, batch_size
 
 logger = logging.getLogger(__name__)
 
-#: Sends wire tensors to the tier above and promises its answer for just these samples.
-Forward = Callable[[Tensors, Deadline], "Future[Answer]"]
-
-#: Gives a request's values on a compute thread, where making them takes long; raises SplitNetError.
-Load = Callable[[], Tensors]
-
-
-@dataclass(slots=True)
-class _Request:
-    """One request on its way through the stages: which samples are still open, and what is known of them."""
-
-    deadline: Deadline
-    builder: AnswerBuilder
-    future: "Future[Answer]"
-    open: Indices
-    tensors: Tensors
-    carried: Tensors
-    load: Load | None
-    fallback: tuple[str, Tensors] | None = None
-
 
 class Pipeline:
-    """Runs requests through stages on an executor; samples that stay open after the last stage go up."""
+    """Runs requests through stages on an executor; samples that stay open after the last stage go up.
 
-    def __init__(
+    Requests that wait are computed together where all tensors on their way have a batch axis. A batch that fails
+    is computed again, each request by itself, so that none fails for another's values.
+    """
+
+    def __init__(  # noqa: PLR0913  (each of its own kind: what runs, where, for whom, and who listens)
         self,
         stages: Sequence[Stage],
         outputs: Sequence[TensorSpec],
         executor: BoundedExecutor,
         *,
         forward: Forward | None = None,
-        answer_late: bool = False,
         max_batch: int = 1024,
         version: int = 0,
+        plan: str = "",
+        batching: BatchingConfig = ALONE,
+        events: Events = Events(),  # noqa: B008  (it has no state)
     ) -> None:
         """Build a pipeline.
 
@@ -67,158 +51,142 @@ class Pipeline:
             outputs: the model's outputs.
             executor: where stages compute.
             forward: the way up; without it what would go up is answered by the deepest exit in hand.
-            answer_late: compute and answer from this tier's own exit even after the deadline (the
-                device does: nobody else can), instead of dropping the request.
             max_batch: most samples in one request.
             version: of the package that the stages are from; its answers say so.
+            plan: id of the plan that the stages are from, for `events`.
+            batching: how requests that wait are computed together.
+            events: hears of each run of a segment.
         """
         self.stages = tuple(stages)
         self.incoming: tuple[TensorSpec, ...] = self.stages[0].incoming
         self._specs = {spec.name: spec for spec in outputs}
+        self._axes: Mapping[str, int | None] = {spec.name: spec.batch_axis for spec in outputs}
         self._executor = executor
-        self._forward = forward
-        self._answer_late = answer_late
         self._max_batch = max_batch
         self._version = version
-        self._complaint = ""
+        self._plan = plan
+        self._batching = batching if self._divides() else ALONE
+        self._events = events
+        self._way_up = WayUp(forward, outputs, self.stages[-1].outgoing)
+        self._line: Line[Request] = Line(self._batching)
 
-    def submit(self, tensors: Tensors, deadline: Deadline, *, load: Load | None = None) -> "Future[Answer]":
+    def submit(
+        self,
+        tensors: Tensors,
+        deadline: Deadline,
+        *,
+        load: Load | None = None,
+        priority: int = 0,
+        inline: bool = False,
+        request_id: str = "",
+    ) -> "Future[Answer]":
         """Take a request; the future ends with its Answer or a SplitNetError.
+
+        The future can be cancelled until it begins to compute; the request then takes no place any more.
 
         Args:
             tensors: by name, as the first stage takes them.
             deadline: by when the answer is wanted.
             load: where `tensors` only stand for their types and shapes, what gives those with their values.
+            priority: 1 goes before all others, 3 and more behind them; 0 is as 2.
+            inline: compute on this thread where a compute thread is idle, nothing waits and no request is kept
+                waiting for others; whatever else this thread could do has to wait for that.
+            request_id: by which logs of all tiers know the request.
 
         Raises:
-            InvalidArgumentError: the tensors are not what the first stage takes.
+            InvalidArgumentError: the tensors are not what the first stage takes, or the priority is negative.
             OverloadedError: too many requests are held.
             UnavailableError: shutting down.
         """
         samples = batch_size(self.incoming, tensors)
         if samples > self._max_batch:
             raise InvalidArgumentError(f"{samples} samples in one request; at most {self._max_batch} are taken")
-        future: Future[Answer] = Future()
-        future.set_running_or_notify_cancel()
-        axes: Mapping[str, int | None] = {name: spec.batch_axis for name, spec in self._specs.items()}
-        builder = AnswerBuilder(samples, axes, self._version)
-        request = _Request(deadline, builder, future, np.arange(samples), tensors, {}, load)
-        self._executor.submit(self._run, request)
-        return future
+        if priority < 0:
+            raise InvalidArgumentError(f"priority: expected 0 or more, got {priority}")
+        level = priority or NORMAL_PRIORITY
+        request = Request(
+            samples, deadline, level, time.monotonic(), tensors, load, request_id, priority, self._run
+        )
+        promise = request.promise
+        promise.waits(partial(self._executor.withdraw, self._line, request))
+        self._executor.put(self._line, request, inline=inline)
+        return promise
 
-    def _run(self, request: _Request) -> None:
+    def warm_up(self) -> None:
+        """Run each segment on zeros, of one sample and of a full batch: first runs take longer than later ones."""
+        for samples in sorted({1, self._batching.max_samples}):
+            for stage in self.stages:
+                if stage.segment is not None:
+                    stage.segment.run({spec.name: _zeros(spec, samples) for spec in stage.incoming})
+
+    def _divides(self) -> bool:
+        """Whether what several requests make together can be told apart by its batch axes."""
+        wires = (spec for stage in self.stages for spec in (*stage.incoming, *stage.outgoing))
+        return all(spec.batch_axis is not None for spec in (*wires, *self._specs.values()))
+
+    def _run(self, requests: Sequence[Request]) -> None:
+        if begun := [request for request in requests if self._begins(request)]:
+            self._answer(begun)
+
+    def _begins(self, request: Request) -> bool:
+        """Whether `request` is still wanted, in time and has its values; ends it otherwise."""
+        if not request.promise.begin():
+            return False
         try:
             if self._executor.dropping:
                 raise UnavailableError("shutting down")
-            if request.deadline.expired and not self._answer_late:
-                raise DeadlineExceededError("the deadline passed while the request waited")
+            if request.deadline.expired:
+                raise too_late()
             if request.load is not None:
                 request.tensors = request.load()
-            for stage in self.stages:
-                self._step(stage, request)
-                if not request.open.size:
-                    request.future.set_result(request.builder.finish())
-                    return
-            self._go_up(request)
-        except SplitNetError as err:
-            request.future.set_exception(err)
-        except Exception as err:
-            logger.exception("a request failed")
-            request.future.set_exception(err)
+        except Exception as err:  # noqa: BLE001  (it is handed on)
+            _fail(request, err)
+            return False
+        return True
 
-    def _step(self, stage: Stage, request: _Request) -> None:
-        """Run one stage; place the samples that leave, compact the rest."""
-        result = stage.run(request.tensors)
-        request.builder.timings_ms[stage.tier] = result.compute_ms
-        request.carried |= {name: result.values[name] for name in stage.answers}
-        if not stage.outgoing:
-            self._place(request, request.open, request.carried, stage.tier)
-            request.open = request.open[:0]
-            return
-        leaving, staying = np.flatnonzero(result.leaving), np.flatnonzero(~result.leaving)
-        if leaving.size and result.exit_outputs is not None:
-            answers = self._take(self._own(result.exit_outputs), leaving)
-            self._place(request, request.open[leaving], answers, stage.tier)
-        request.open = request.open[staying]
-        if staying.size:
-            self._compact(stage, result, request, staying)
-
-    def _compact(self, stage: Stage, result: StageResult, request: _Request, staying: NDArray[np.intp]) -> None:
-        values = {spec.name: result.values[spec.name] for spec in stage.outgoing}
-        fallback = request.fallback
-        if result.exit_outputs is not None:
-            fallback = (stage.tier, self._own(result.exit_outputs))
-        if staying.size != result.leaving.size:
-            values = {spec.name: take_samples(spec, values[spec.name], staying) for spec in stage.outgoing}
-            request.carried = self._take(request.carried, staying)
-            fallback = (fallback[0], self._take(fallback[1], staying)) if fallback is not None else None
-        request.tensors, request.fallback = values, fallback
-
-    def _own(self, outputs: Tensors) -> Tensors:
-        """Leave out of an exit's answers those that a tier below has made for good."""
-        return {name: array for name, array in outputs.items() if name in self._specs}
-
-    def _take(self, outputs: Tensors, which: NDArray[np.intp]) -> Tensors:
-        return {name: take_samples(self._specs[name], array, which) for name, array in outputs.items()}
-
-    def _place(self, request: _Request, which: Indices, outputs: Tensors, tier: str, reason: str = "") -> None:
-        request.builder.place(which, outputs, (tier,) * which.size, (reason,) * which.size)
-
-    def _go_up(self, request: _Request) -> None:
+    def _answer(self, requests: Sequence[Request]) -> None:
         try:
-            if self._forward is None:
-                raise UnavailableError("no tier above is configured")
-            if request.deadline.expired:
-                raise DeadlineExceededError("no time is left to ask the tier above")
-            upstream = self._forward(request.tensors, request.deadline)
-        except SplitNetError as err:
-            self._fall_back(request, err)
-            return
-        upstream.add_done_callback(lambda done: self._came_back(request, done))
-
-    def _came_back(self, request: _Request, upstream: "Future[Answer]") -> None:
-        try:
-            try:
-                answer = upstream.result()
-                self._check(request, answer)
-            except Exception as err:  # noqa: BLE001  (told apart, and passed on, where it is handled)
-                self._fall_back(request, err)
+            batch = self._through_stages(requests)
+        except Exception as err:  # noqa: BLE001  (it is handed on)
+            open_requests = [request for request in requests if not request.promise.done()]
+            if len(requests) == 1:
+                _fail(requests[0], err)
                 return
-            request.builder.timings_ms.update(answer.timings_ms)
-            outputs = request.carried | dict(answer.outputs)
-            request.builder.place(request.open, outputs, answer.exits, answer.fallbacks)
-            request.future.set_result(request.builder.finish())
-        except Exception as err:  # in a callback nobody else would ever end the request
-            logger.exception("a request failed on its way back")
-            request.future.set_exception(err)
+            logger.info("%d requests together failed, each is computed alone: %s", len(requests), err)
+            for request in open_requests:
+                self._answer([request])
+        else:
+            if batch.open.size:
+                self._way_up.ask(batch)
 
-    def _check(self, request: _Request, answer: Answer) -> None:
-        """Raise PeerProtocolError unless `answer` has all that is not made yet, for just the open samples."""
-        due = tuple(spec for name, spec in self._specs.items() if name not in request.carried)
-        samples = request.open.size
-        try:
-            answered = batch_size(due, answer.outputs)
-        except InvalidArgumentError as err:
-            raise PeerProtocolError(f"the answer from above does not fit: {err}") from err
-        batched = any(spec.batch_axis is not None for spec in due)
-        counts = {len(answer.exits), len(answer.fallbacks), answered if batched else samples}
-        if counts != {samples} or not all(answer.exits):
-            raise PeerProtocolError(f"the answer from above does not fit: it is not one of {samples} samples")
+    def _through_stages(self, requests: Sequence[Request]) -> Batch:
+        """Run the stages until no sample is open, and return what is left for the tier above."""
+        for request in requests:
+            request.builder = AnswerBuilder(request.samples, self._axes, self._version)
+            request.builder.queue_ms[self.stages[-1].tier] = request.queued_s * 1e3
+        batch = Batch.of(requests, self.incoming, self._specs)
+        queued_s = tuple(request.queued_s for request in requests)
+        for stage in self.stages:
+            samples = batch.open.size
+            result = stage.run(batch.tensors)
+            if stage.segment is not None:
+                self._tell(stage.segment.name, samples, queued_s, result.compute_ms)
+            batch.advance(stage, result)
+            if not batch.open.size:
+                break
+            queued_s = (0.0,) * len(batch.waiting())  # before the next stage of this same run nobody waits
+        return batch
 
-    def _fall_back(self, request: _Request, error: BaseException) -> None:
-        """Answer the open samples from the deepest exit in hand, or pass the error on where there is none."""
-        if request.fallback is None or not isinstance(error, SplitNetError):
-            request.future.set_exception(error)
-            return
-        tier, outputs = request.fallback
-        self._log(tier, error)
-        self._place(request, request.open, outputs, tier, outcome_of(error).status)
-        request.future.set_result(request.builder.finish())
+    def _tell(self, segment: str, samples: int, queued_s: tuple[float, ...], compute_ms: float) -> None:
+        run = SegmentRun(segment, self._plan, self._version, samples, len(queued_s), queued_s, compute_ms / 1e3)
+        self._events.segment_run(run)
 
-    def _log(self, tier: str, error: SplitNetError) -> None:
-        """Tell why a fallback answers; a fault that persists until somebody mends it is a warning, once."""
-        if isinstance(error, PeerError):
-            logger.info("the exit of the %s answers instead: %s", tier, error)
-        elif str(error) != self._complaint:
-            self._complaint = str(error)
-            logger.warning("the exit of the %s answers instead: %s", tier, error)
+
+def _fail(request: Request, error: Exception) -> None:
+    if not isinstance(error, SplitNetError):
+        logger.error("a request failed", exc_info=error, extra={"request_id": request.id})
+    request.promise.set_exception(error)
+
+
+def _zeros(spec: TensorSpec, samples: int) -> Array:
+    return np.zeros([size if isinstance(size, int) else samples for size in spec.shape], spec.dtype)

@@ -3,7 +3,7 @@
 import logging
 
 from splitnet.errors import InvalidArgumentError
-from splitnet.onnx_session import OnnxModel, OnnxSession, Optimisation
+from splitnet.onnx_session import CPU, OnnxModel, OnnxSession, Optimisation, OptimisedFile
 from splitnet.runtime.emulation import slowed
 from splitnet.tensors import Tensors
 
@@ -11,7 +11,11 @@ logger = logging.getLogger(__name__)
 
 
 class Segment:
-    """A loaded ONNX segment; thread-safe."""
+    """A loaded ONNX segment; thread-safe.
+
+    Attributes:
+        name: its id in the package.
+    """
 
     def __init__(
         self,
@@ -20,6 +24,8 @@ class Segment:
         name: str,
         optimisation: Optimisation = "all",
         emulated_speed: float | None = None,
+        provider: str = CPU,
+        optimised: OptimisedFile | None = None,
     ) -> None:
         """Load an ONNX model.
 
@@ -29,11 +35,21 @@ class Segment:
             optimisation: how much onnxruntime may rewrite it.
             emulated_speed: run at this fraction of this machine's speed, by sleeping for the rest of the
                 scaled CPU time of each run; None runs at full speed.
+            provider: what computes it, by its short name (see `OnnxSession`).
+            optimised: where the model is kept as optimised for this machine; None keeps it nowhere.
 
         Raises:
             ModelError: onnxruntime refuses the model.
+            ConfigError: this onnxruntime does not have the provider.
         """
-        self._session = OnnxSession(model, name=f"segment {name!r}", optimisation=optimisation)
+        self.name = name
+        self._session = OnnxSession(
+            model,
+            name=f"segment {name!r}",
+            optimisation=optimisation,
+            provider=provider,
+            optimised=optimised,
+        )
         self._emulated_speed = emulated_speed
 
     def run(self, tensors: Tensors) -> Tensors:
@@ -44,6 +60,8 @@ class Segment:
             ModelError: the model fails.
         """
         try:
+            if self._emulated_speed is None:
+                return self._session.run(tensors)
             # The one compute thread is this one, so its CPU time is the whole of the run's.
             with slowed(self._emulated_speed):
                 return self._session.run(tensors)

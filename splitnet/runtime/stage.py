@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from splitnet.exits import leaves
 from splitnet.runtime.segment import Segment
-from splitnet.tensors import Tensors, TensorSpec, batch_size
+from splitnet.tensors import Tensors, TensorSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,13 @@ class StageResult:
 
     Attributes:
         values: the tensors at hand after the run, by name: what came in and what the segment made.
-        leaving: `[batch]`, which samples leave here.
-        exit_outputs: the exit's answers for all samples, None without an exit.
+        leaving: `[batch]`, which samples leave here; None without an exit.
+        exit_outputs: the exit's answers for all samples; None without an exit.
+        compute_ms: how long the run took, milliseconds.
     """
 
     values: Tensors
-    leaving: NDArray[np.bool_]
+    leaving: NDArray[np.bool_] | None
     exit_outputs: Tensors | None
     compute_ms: float
 
@@ -73,7 +74,6 @@ class Stage:
         made = self.segment.run(tensors) if self.segment is not None else {}
         compute_ms = (time.perf_counter() - start) * 1e3
         if self.exit is None:
-            leaving = np.zeros(batch_size(self.incoming, tensors), dtype=np.bool_)
-            return StageResult(tensors | made, leaving, None, compute_ms)
+            return StageResult(tensors | made, None, None, compute_ms)
         leaving = leaves(made[self.exit.confidence], self.exit.threshold)
         return StageResult(tensors | made, leaving, self.exit.answers(made), compute_ms)

@@ -4,15 +4,16 @@
 its data who leaves where. The model answers `y` [batch, 4] and `a` [4, batch]: the device makes `a` for good.
 """
 
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
+from splitnet.config import BatchingConfig
 from splitnet.deadline import Deadline
 from splitnet.runtime import Answer, BoundedExecutor, Exit, Forward, Pipeline, Segment, Stage
+from splitnet.runtime.waiting import ALONE
 from splitnet.tensors import BATCH, Array, Tensors, TensorSpec
 
 WIDTH = 4
@@ -110,21 +111,25 @@ class Recording:
     forward: Forward
     sent: list[Tensors]
     deadlines: list[Deadline]
+    ids: list[str]
 
-    def __call__(self, tensors: Tensors, deadline: Deadline) -> "Future[Answer]":
+    def __call__(
+        self, tensors: Tensors, deadline: Deadline, *, request_id: str = "", priority: int = 0
+    ) -> "Future[Answer]":
         self.sent.append(tensors)
         self.deadlines.append(deadline)
-        return self.forward(tensors, deadline)
+        self.ids.append(request_id)
+        return self.forward(tensors, deadline, request_id=request_id, priority=priority)
 
 
 def recording(forward: Forward) -> Recording:
-    return Recording(forward, [], [])
+    return Recording(forward, [], [], [])
 
 
-def failing(error: BaseException, *, at_once: bool) -> Callable[[Tensors, Deadline], "Future[Answer]"]:
+def failing(error: BaseException, *, at_once: bool) -> Forward:
     """A way up that fails, either when called or when its answer is due."""
 
-    def forward(_tensors: Tensors, _deadline: Deadline) -> "Future[Answer]":
+    def forward(*_: object, **__: object) -> "Future[Answer]":
         if at_once:
             raise error
         future: Future[Answer] = Future()
@@ -150,14 +155,14 @@ def answer(pipeline: Pipeline, x: Array, deadline: Deadline | None = None) -> An
 class Tiers:
     """Three pipelines, each with an executor of its own, that forward to one another in process."""
 
-    def __init__(self) -> None:
+    def __init__(self, batching: BatchingConfig = ALONE) -> None:
         self.executors = [BoundedExecutor(workers=1, limit=64, name=tier) for tier in BYTES]
         device, edge, cloud = self.executors
-        self.cloud = Pipeline([stage("cloud")], [Y], cloud)
+        self.cloud = Pipeline([stage("cloud")], [Y], cloud, batching=batching)
         self.to_cloud = recording(self.cloud.submit)
-        self.edge = Pipeline([stage("edge")], [Y], edge, forward=self.to_cloud)
+        self.edge = Pipeline([stage("edge")], [Y], edge, forward=self.to_cloud, batching=batching)
         self.to_edge = recording(self.edge.submit)
-        self.device = Pipeline([stage("device")], [Y, A], device, forward=self.to_edge, answer_late=True)
+        self.device = Pipeline([stage("device")], [Y, A], device, forward=self.to_edge, batching=batching)
 
     def close(self) -> None:
         for executor in self.executors:

@@ -9,20 +9,7 @@ from hypothesis import strategies as st
 
 from splitnet.errors import OverloadedError, UnavailableError
 from splitnet.runtime import BoundedExecutor
-
-
-class Gate:
-    """Calls that wait until they are let through, and say that they have begun."""
-
-    def __init__(self) -> None:
-        self.opened = threading.Event()
-        self.begun = threading.Semaphore(0)
-        self.ended = threading.Semaphore(0)
-
-    def wait(self) -> None:
-        self.begun.release()
-        assert self.opened.wait(30)
-        self.ended.release()
+from tests.runtime.gate import Gate
 
 
 @settings(max_examples=20)

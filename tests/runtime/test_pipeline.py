@@ -1,6 +1,7 @@
 """The router: who leaves where, what goes up, what comes back, and who answers when nothing does."""
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 
@@ -257,7 +258,7 @@ def test_an_answer_that_fits_nothing_is_none(
     def pending(*, exits: bool) -> "Future[Answer]":
         upstream: Future[Answer] = Future()
         stages = [stage("device", exits=exits)]
-        future = Pipeline(stages, [Y, A], executor, forward=lambda _tensors, _deadline: upstream).submit(
+        future = Pipeline(stages, [Y, A], executor, forward=lambda *_, **__: upstream).submit(
             {"x": x if exits else MIXED[1:3]}, soon()
         )
         upstream.set_result(wrong)
@@ -279,10 +280,20 @@ def test_a_deadline_that_has_passed_drops_the_request_before_it_computes(executo
     assert forward.sent == []
 
 
-def test_the_device_answers_late_from_its_own_exit(executor: BoundedExecutor) -> None:
+def overdue(pipeline: Pipeline) -> "Future[Answer]":
+    """A request whose deadline passes once it has begun."""
+    deadline = Deadline.after_ms(200)
+
+    def load() -> Tensors:
+        time.sleep(deadline.remaining_s())
+        return {"x": MIXED}
+
+    return pipeline.submit({"x": MIXED}, deadline, load=load, inline=True)
+
+
+def test_what_is_computed_too_late_is_answered_by_the_exit_in_hand(executor: BoundedExecutor) -> None:
     forward = recording(failing(UnavailableError(""), at_once=True))
-    pipeline = Pipeline([stage("device")], [Y, A], executor, forward=forward, answer_late=True)
-    got = answer(pipeline, MIXED, past())
+    got = overdue(Pipeline([stage("device")], [Y, A], executor, forward=forward)).result(timeout=30)
     assert got.exits == ("device",) * 4
     assert got.fallbacks == ("", "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", "")
     assert same(got.outputs["y"], at_device_exit(MIXED)["y"])
@@ -291,10 +302,9 @@ def test_the_device_answers_late_from_its_own_exit(executor: BoundedExecutor) ->
 
 def test_late_and_without_an_exit_there_is_no_answer(executor: BoundedExecutor) -> None:
     forward = recording(failing(UnavailableError(""), at_once=True))
-    stages = [stage("device", exits=False)]
-    pipeline = Pipeline(stages, [Y, A], executor, forward=forward, answer_late=True)
+    late = overdue(Pipeline([stage("device", exits=False)], [Y, A], executor, forward=forward))
     with pytest.raises(DeadlineExceededError, match="no time is left"):
-        answer(pipeline, MIXED, past())
+        late.result(timeout=30)
     assert forward.sent == []
 
 
