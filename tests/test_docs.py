@@ -27,7 +27,7 @@ from splitnet.config import (
     load_config,
 )
 from splitnet.emulate.lab import TierProcess
-from splitnet.package import manifest, training
+from splitnet.package import manifest, plans, training, wires
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(path for path in ROOT.rglob("*.md") if not re.search(r"/\.", str(path.relative_to(ROOT.parent))))
@@ -38,7 +38,8 @@ FENCED = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`]+)`")
 COMMAND = re.compile(r"^\s*(?:\$ )?(?:\S*/)?splitnet ([a-z]+)\b(.*)", re.MULTILINE)
 OPTION = re.compile(r"(?<![\w-])--?[A-Za-z][\w-]*")
-BELOW = re.compile(r"^╭─ Commands ─.*?^╰", re.MULTILINE | re.DOTALL)
+#: The panels of a help that list commands, whatever they are called.
+BELOW = re.compile(r"^╭─ (?!Options |Arguments ).*?^╰", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"")
 TIMEOUT_S = 60.0
 
@@ -126,8 +127,7 @@ def _options(*command: str) -> frozenset[str]:
     )
     assert done.returncode == 0, done.stderr
     own = frozenset(OPTION.findall("\n".join(re.findall(r"^│.*", done.stdout, re.MULTILINE))))
-    below = BELOW.search(done.stdout)
-    names = re.findall(r"^│ (\w+)", below[0], re.MULTILINE) if below else []
+    names = re.findall(r"^│ (\w+)", "\n".join(BELOW.findall(done.stdout)), re.MULTILINE)
     return own.union(*(_options(*command, name) for name in names))
 
 
@@ -145,13 +145,14 @@ def test_commands_and_their_options_exist(page: Path) -> None:
         assert not unknown, f"splitnet {command}: {sorted(unknown)}"
 
 
-#: Where a command's options are described.
+#: Where a command's options are described: on one page, or on several together.
 REFERENCE = {
     "partition": "partition",
     "profile": "profile",
     "plan": "plan",
     "emulate": "emulate",
-    "keys": "identities",
+    "bench": "bench",
+    "keys": "certificates identities",
     "release": "release",
     "federate": "federated",
     "samples": "learning",
@@ -160,7 +161,7 @@ REFERENCE = {
 
 @pytest.mark.parametrize(("command", "page"), REFERENCE.items())
 def test_every_option_is_described(command: str, page: str) -> None:
-    described = OPTION.findall((ROOT / "docs" / f"{page}.md").read_text())
+    described = OPTION.findall("".join((ROOT / "docs" / f"{each}.md").read_text() for each in page.split()))
     assert _options(command) - {"--help"} <= set(described)
 
 
@@ -185,7 +186,8 @@ SETTINGS = (
 )
 ENTRIES = tuple(
     kind
-    for kind in (*vars(manifest).values(), *vars(training).values())
+    for module in (manifest, plans, training, wires)
+    for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, Frozen)
 )
 

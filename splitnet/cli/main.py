@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from splitnet.cli.bench import bench
 from splitnet.cli.demo import demo
 from splitnet.cli.emulate import emulate
 from splitnet.cli.federate import federate
@@ -24,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (profile, partition, plan, inspect, cloud, edge, device, emulate, demo):
+for command in (profile, partition, plan, inspect, cloud, edge, device, emulate, bench, demo):
     app.command()(command)
 app.add_typer(federate)
 app.add_typer(keys)

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from splitnet.cli.console import print_json, print_line
-from splitnet.config import parse_address
+from splitnet.config import TlsConfig, check_links, parse_address
 from splitnet.errors import InvalidArgumentError
 from splitnet.telemetry import start_logging
 
@@ -29,6 +29,10 @@ release = typer.Typer(
 )
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _Tiers = Annotated[list[str], typer.Option("--tier", metavar="HOST:PORT", help="A tier's address; repeatable.")]
+_Tls = Annotated[
+    Path | None, typer.Option("--tls", metavar="DIR", help="This machine's certificate; see `splitnet keys`.")
+]
+_Plaintext = Annotated[bool, typer.Option("--plaintext", help="Reach tiers beyond loopback without TLS.")]
 
 
 @release.command()
@@ -85,6 +89,8 @@ def apply(
     timeout_s: Annotated[
         float, typer.Option("--timeout", min=1.0, metavar="SECONDS", help="How long one tier may take.")
     ] = 600.0,
+    tls: _Tls = None,
+    plaintext: _Plaintext = False,
     json_output: _Json = False,
 ) -> None:
     """Have tiers load a version from their repositories, from the top down."""
@@ -99,17 +105,19 @@ def apply(
             print_line(f"{role or 'tier'} at {address} offers version {opened.manifest.model.version}")
 
     opened = open_package(package)
-    roll_out(opened, [parse_address(address) for address in tier], timeout_s=timeout_s, on_loaded=tell)
+    addresses, certificate = _closed_to_strangers(tier, tls, plaintext=plaintext)
+    roll_out(opened, addresses, tls=certificate, timeout_s=timeout_s, on_loaded=tell)
     if json_output:
         print_json({"version": opened.manifest.model.version, "plan": opened.manifest.plan.id, "loaded": loaded})
 
 
 @release.command()
-def status(*, tier: _Tiers, json_output: _Json = False) -> None:
+def status(*, tier: _Tiers, tls: _Tls = None, plaintext: _Plaintext = False, json_output: _Json = False) -> None:
     """Show which versions tiers offer, and which lie in their repositories."""
     from splitnet.release.rollout import status as ask
 
-    found = [ask(parse_address(address)) for address in tier]
+    addresses, certificate = _closed_to_strangers(tier, tls, plaintext=plaintext)
+    found = [ask(address, tls=certificate) for address in addresses]
     if json_output:
         print_json({"tiers": [_status(each) for each in found]})
         return
@@ -119,6 +127,16 @@ def status(*, tier: _Tiers, json_output: _Json = False) -> None:
             texts = (model.name, model.version, model.state, model.reason)
             table.add_row(each.address, *(escape(text) for text in texts))
     Console(highlight=False).print(table)
+
+
+def _closed_to_strangers(
+    tiers: list[str], tls: Path | None, *, plaintext: bool
+) -> tuple[list[tuple[str, int]], TlsConfig | None]:
+    """Return the tiers' addresses and the certificate to reach them with, which they need beyond loopback."""
+    addresses = [parse_address(each) for each in tiers]
+    certificate = TlsConfig(directory=tls) if tls is not None else None
+    check_links(None, addresses, tls=certificate, plaintext=plaintext)
+    return addresses, certificate
 
 
 def _status(found: "TierStatus") -> dict[str, Any]:

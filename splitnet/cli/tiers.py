@@ -58,8 +58,9 @@ def cloud(
 ) -> None:
     """Serve the last segment of a package, and the whole model, until SIGTERM."""
     options = {"package": package, "listen": listen, "provider": provider, "emulated_speed": emulated_speed}
-    options |= {"tls": _table(directory=tls), "plaintext": plaintext, "metrics": metrics, "log_format": log_format}
-    settings = load_config(CloudConfig, config, options)
+    links = {"tls": _table(directory=tls), "plaintext": plaintext}
+    telling = {"metrics": metrics, "log_format": log_format}
+    settings = load_config(CloudConfig, config, options | links | telling)
     _begin(settings, verbose=verbose)
     from splitnet_server import run
 
@@ -72,6 +73,7 @@ def edge(
     package: _Package = None,
     listen: _Listen = None,
     upstream: _Upstream = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no answers to give them again.")] = False,
     provider: _Provider = None,
     tls: _Tls = None,
     plaintext: _Plaintext = None,
@@ -82,9 +84,10 @@ def edge(
     verbose: _Verbose = False,
 ) -> None:
     """Serve the middle segment of a package, and ask the cloud for what the edge is not sure of."""
-    options = {"package": package, "listen": listen, "upstream": upstream, "provider": provider}
-    options |= {"tls": _table(directory=tls), "plaintext": plaintext, "metrics": metrics, "log_format": log_format}
-    settings = load_config(EdgeConfig, config, options | {"emulated_speed": emulated_speed})
+    options = {"package": package, "listen": listen, "provider": provider, "emulated_speed": emulated_speed}
+    links = {"upstream": upstream, "tls": _table(directory=tls), "plaintext": plaintext}
+    telling = {"metrics": metrics, "log_format": log_format, "cache": {"entries": 0} if no_cache else None}
+    settings = load_config(EdgeConfig, config, options | links | telling)
     _begin(settings, verbose=verbose)
     from splitnet_edge import run
 
