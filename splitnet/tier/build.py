@@ -15,6 +15,8 @@ from splitnet.tiers import Tier
 
 # How long the tier above has to say whether it offers a version.
 _ABOVE_S = 5.0
+# How long a tier waits, before it says that it is ready, for a link that may not come up.
+_WARM_S = 2.0
 
 
 class VersionBuilder:
@@ -46,14 +48,18 @@ class VersionBuilder:
         self._shelf = PlanShelf(config.plan_memory_bytes)
 
     def first(self, package: Package) -> ServedVersion:
-        """Return the version that a tier starts with, whether or not the tier above is there.
+        """Return the version that a tier starts with, its link warm, whether or not the tier above is there.
 
         Raises:
             PackageError: a segment is missing or altered.
             ModelError: onnxruntime refuses a segment.
             ConfigError: what a wire's coding needs is not installed.
         """
-        return self._built(package, self._way_up(package, package.manifest.plan))
+        way_up = self._way_up(package, package.manifest.plan)
+        version = self._built(package, way_up)
+        if way_up is not None:
+            way_up.warm_up(_WARM_S)
+        return version
 
     def successor(self, package: Package) -> ServedVersion:
         """Return a version that is to take over (raises as `first` does).

@@ -26,6 +26,7 @@ from splitnet.protocol import (
     ModelName,
 )
 from splitnet.runtime import Segment
+from splitnet.telemetry import Events, Exchange
 from splitnet.tensors import Tensors
 from splitnet.tier import ServingTier, Uplink, plans_that_fit
 from splitnet.tier.plans import LoadedPlan, PlanShelf
@@ -281,3 +282,26 @@ def test_what_is_dropped_while_it_loads_is_not_kept() -> None:
         assert "being loaded" in shelf.ask("b", lambda: LoadedPlan(ServedModel(None, (), "b"), None), 60)  # type: ignore[arg-type]
         eventually(lambda: shelf.is_ready("b"))  # behind it, and there is room
         assert shelf.get("a") is None
+
+
+class Heard(Events):
+    """Notes what crossed the link."""
+
+    def __init__(self) -> None:
+        self.sent_bytes: list[int] = []
+
+    def exchange(self, exchange: Exchange) -> None:
+        self.sent_bytes.append(exchange.sent_bytes)
+
+
+def test_the_link_is_warm_before_an_edge_takes_requests(package: Package) -> None:
+    wire = package.manifest.plan.wire_from("edge")
+    assert wire is not None
+    heard = Heard()
+    with serving(package, "cloud") as cloud:
+        fields = {"package": package.path, "listen": "127.0.0.1:0", "upstream": cloud.address}
+        config = EdgeConfig.model_validate(fields)
+        with closing(Uplink("edge", config, events=heard)) as uplink:
+            ServingTier("edge", config, uplink).stop()
+    (sent_bytes,) = heard.sent_bytes
+    assert sent_bytes >= 4 * wire.sample_bytes

@@ -1,6 +1,7 @@
 """One address of the tier above: connected again and again, and left alone while it does not answer."""
 
 import logging
+import math
 import random
 import threading
 import time
@@ -65,6 +66,7 @@ class Endpoint:
         self.target = target
         self.label = str(target)
         self.is_known = False
+        self.up_since_s = -math.inf
         self.down = _UNREACHED
         self._policy = policy
         self._owner = owner
@@ -105,6 +107,8 @@ class Endpoint:
             if self._ending.is_set() or not (self._up or self._waits) or not self._breaker.admit():
                 return False
             call.connection = self._connection
+            if call.tried:  # its time elsewhere tells nothing of this upstream
+                call.begun_s = time.monotonic()
             call.tried.append(self)
             self._connection.send(call)
             return True
@@ -194,6 +198,7 @@ class Endpoint:
         self._breaker.connected()
         with self._lock:
             self._up = self.is_known = True
+            self.up_since_s = time.monotonic()
         self.down, self._told = "", False
         logger.info("link to %s: up", self.label)
         self._policy.events.link(self.label, up=True)

@@ -23,6 +23,10 @@ class Carrier(Protocol):
     def label(self) -> str:
         """HOST:PORT."""
 
+    @property
+    def up_since_s(self) -> float:
+        """When its connection came up, `time.monotonic()` seconds."""
+
     def expired(self, call: "Call") -> None:
         """Note that the call's deadline has passed without an answer."""
 
@@ -41,7 +45,7 @@ class Call:
         deadline: until when an answer is of use.
         message: as it is sent; empty once the request has ended, so that no queue keeps its tensors.
         others: requests that were in flight when this one was handed to the link.
-        begun_s: when that was, `time.monotonic()` seconds.
+        begun_s: when it was handed to the link, or to another upstream after one that failed, `time.monotonic()`.
         future: ends with the answer.
         alarm: goes off at the deadline.
         connection: that it was sent on last, to tell whose answers are its own.

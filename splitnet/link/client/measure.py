@@ -2,27 +2,27 @@
 
 import time
 
-from splitnet.link.client.inflight import Call
+from splitnet.link.client.inflight import Call, Carrier
 from splitnet.protocol import InferResponse
 from splitnet.telemetry import Exchange
 
 _PREFIX, _SUFFIX = "splitnet_", "_total_ms"
 
 
-def exchange_of(call: Call, response: InferResponse, size_bytes: int, upstream: str) -> Exchange:
+def exchange_of(call: Call, response: InferResponse, size_bytes: int, upstream: Carrier) -> Exchange:
     """Return what is known of a request and its answer.
 
     Args:
         call: the request, while it still has its message.
         response: the answer.
         size_bytes: of the answer.
-        upstream: HOST:PORT of who answered.
+        upstream: who answered.
     """
     return Exchange(
-        upstream=upstream,
+        upstream=upstream.label,
         sent_bytes=len(call.message),
         received_bytes=size_bytes,
-        seconds=time.monotonic() - call.begun_s,
+        seconds=time.monotonic() - max(call.begun_s, upstream.up_since_s),  # not what it waited for a connection
         remote_s=_remote_s(response),
         others=call.others,
     )

@@ -148,7 +148,7 @@ class Upstreams:
             status = str(answer.response.parameters.get(STATUS_PARAMETER, ""))
             self._refused(call, error_from_status(status, answer.error_message))
         elif self._end(call):
-            self._events.exchange(exchange_of(call, answer.response, size_bytes, call.tried[-1].label))
+            self._events.exchange(exchange_of(call, answer.response, size_bytes, call.tried[-1]))
             call.succeed(answer.response)
 
     def lost(self, connection: Connection, reason: str) -> None:
