@@ -1,6 +1,7 @@
 """The real programs as processes: started on port 0, spoken to, and always ended."""
 
 import json
+import os
 import selectors
 import subprocess
 import sys
@@ -73,7 +74,9 @@ def running(
         command += [] if address is None else [option, format_address(address)]
     command += [] if package is None else ["--package", str(package)]
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=_environment(), stdout=subprocess.PIPE, stderr=log, text=True
+        )
         try:
             said = json.loads(_first_line(process, log))
             assert said["tier"] == tier
@@ -118,6 +121,11 @@ def in_time(measure: Callable[[], float], limit_s: float, *, tries: int = 3) -> 
     while not took or (min(took) >= limit_s and len(took) < tries):
         took.append(measure())
     assert min(took) < limit_s
+
+
+def _environment() -> dict[str, str]:
+    """This process's, without what flwr sets where it was imported: gRPC would not say why it refuses a caller."""
+    return {name: value for name, value in os.environ.items() if name != "GRPC_VERBOSITY"}
 
 
 def _first_line(process: "subprocess.Popen[str]", log: IO[str]) -> str:
