@@ -5,11 +5,12 @@ import random
 import threading
 from collections import Counter
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import grpc
 
 from splitnet.protocol import MODEL_INFER, MODEL_STREAM_INFER, InferRequest, InferResponse
+from tests.faults.background import Background
 from tests.faults.package import Asked
 from tests.programs.classifier import NAME
 
@@ -45,7 +46,7 @@ class Tally:
                 self.complaints.append(what)
 
 
-class Caller(abc.ABC):
+class Caller(Background):
     """A client in a thread of its own that asks an edge again and again."""
 
     name: str
@@ -60,20 +61,14 @@ class Caller(abc.ABC):
             pause_s: between one turn and the next.
             seed: of what is drawn.
         """
+        super().__init__(self.name, ends_within_s=_STREAM_TIMEOUT_S + 5.0)
         self._target, self._asked, self._tally, self._pause_s = target, asked, tally, pause_s
         self._random = random.Random(seed)  # noqa: S311  a run that can be repeated
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=self.name)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stopped.set()
-        self._thread.join(_STREAM_TIMEOUT_S + 5.0)
+        super().__exit__(kind, error, trace)
         if self._thread.is_alive():
             self._tally.complain(f"{self.name}: a call did not end")
 

@@ -1,13 +1,12 @@
 """What processes hold: memory, file descriptors and threads over time, and whether that grows."""
 
 import os
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+
+from tests.faults.background import Background
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 #: Shares of the time: what was held in the first of these spans is what a warm process needs.
@@ -75,7 +74,7 @@ def growth(series: Sequence[Held]) -> Growth:
     return Growth(_extreme(within(WARM), largest=True), _extreme(within(LATE), largest=False))
 
 
-class Footprints:
+class Footprints(Background):
     """A thread that notes what processes hold, at most a few thousand times in all."""
 
     def __init__(self, pids: Mapping[str, int], *, every_s: float) -> None:
@@ -85,21 +84,10 @@ class Footprints:
             pids: processes by name.
             every_s: seconds between two looks.
         """
+        super().__init__("footprints")
         self._pids = dict(pids)
         self._every_s = every_s
         self.series: dict[str, list[Held]] = {name: [] for name in pids}
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="footprints", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stopped.set()
-        self._thread.join(5.0)
 
     def _run(self) -> None:
         while not self._stopped.is_set():

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
 
 from splitnet.errors import SplitNetError
 from splitnet_device import Answer, Session
+from tests.faults.background import Background
 from tests.faults.package import Asked
 
 INTERVAL_S = 0.02
@@ -59,7 +59,7 @@ class Request:
         return self.ends_s[0] - self.start_s
 
 
-class Load:
+class Load(Background):
     """Asks one sample every so often, and now and then four at once, whatever the answers do."""
 
     def __init__(
@@ -82,6 +82,7 @@ class Load:
             first: the sample to begin with: what was asked lately a tier may still know.
             on_end: told of each request as it ends, again if it ends twice, and then none is kept.
         """
+        super().__init__("load", ends_within_s=_LOST_S)
         self.requests: list[Request] = []
         self._session = session
         self._asked = asked
@@ -91,24 +92,17 @@ class Load:
         self._on_end = on_end
         self._made = self._ended = 0
         self._changed = threading.Condition()
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="load")
 
     @property
     def open(self) -> int:
         """Requests that have not ended."""
         return self._made - self._ended
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop asking, and wait for what is under way."""
-        self._stopped.set()
-        self._thread.join(_LOST_S)
+        super().__exit__(kind, error, trace)
         with self._changed:
             self._changed.wait_for(lambda: not self.open, _LOST_S)
 
