@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 
-from splitnet.errors import InvalidArgumentError
 from splitnet.samples import Samples, read_samples
 from splitnet.tensors import Array, TensorSpec
 
@@ -12,20 +11,8 @@ _COUNT = 8
 
 
 def samples_for(specs: tuple[TensorSpec, ...], calibration: Path | None, *, seed: int) -> Samples:
-    """Return the samples of the file `calibration`, or without one, seeded random ones.
-
-    Raises:
-        InvalidArgumentError: an input holds what is no number; and what `read_samples` raises.
-    """
-    if calibration is None:
-        return random_samples(specs, seed=seed)
-    samples = read_samples(calibration, specs)
-    for name, array in samples.inputs.items():
-        if array.dtype.kind == "f" and np.isnan(array).any():
-            raise InvalidArgumentError(
-                f"{calibration}: input {name!r} holds NaN, which tells nothing of a model: leave such samples out"
-            )
-    return samples
+    """Return the samples of the file `calibration`, or without one, seeded random ones (see `read_samples`)."""
+    return random_samples(specs, seed=seed) if calibration is None else read_samples(calibration, specs)
 
 
 def random_samples(specs: tuple[TensorSpec, ...], *, seed: int) -> Samples:

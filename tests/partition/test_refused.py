@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,16 +55,6 @@ def test_a_missing_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=r"missing\.onnx: no such file"):
         job(tmp_path / "missing.onnx", tmp_path)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_calibration_data_are_numbers(tmp_path: Path) -> None:
-    model = zoo.residual()
-    (name,) = (value.name for value in model.graph.input)
-    shape = [4, *(axis.dim_value for axis in model.graph.input[0].type.tensor_type.shape.dim[1:])]
-    arrays: dict[str, Any] = {name: np.full(shape, np.nan, np.float32)}
-    np.savez(tmp_path / "odd.npz", **arrays)
-    with pytest.raises(InvalidArgumentError, match=rf"odd\.npz: input '{name}' holds NaN"):
-        job(model, tmp_path, calibration=tmp_path / "odd.npz")
 
 
 def test_an_open_axis_beside_the_batch_must_be_fixed(tmp_path: Path) -> None:
