@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Annotated, NoReturn, cast
 
 import typer
 
 from splitnet.cli.console import print_json, stderr
+from splitnet.cli.link_options import Plaintext, Tls, link_settings
 from splitnet.config import DeviceConfig, load_config
 from splitnet.errors import InvalidArgumentError, SplitNetError, outcome_of
 from splitnet.telemetry import start_logging
@@ -62,12 +63,8 @@ def bench(
     ] = False,
     seed: Annotated[int, typer.Option(help="Of the samples' order and the queries' times.")] = 0,
     logs: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep LoadGen's own logs there.")] = None,
-    tls: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="This machine's certificate; see `splitnet keys`.")
-    ] = None,
-    plaintext: Annotated[
-        bool | None, typer.Option("--plaintext", help="Links beyond loopback without TLS: anybody can read them.")
-    ] = None,
+    tls: Tls = None,
+    plaintext: Plaintext = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens to standard error.")] = False,
 ) -> None:
@@ -90,23 +87,17 @@ def bench(
         accuracy=accuracy,
         seed=seed,
     )
-    certificate = {"directory": tls} if tls is not None else None
-    asked: dict[str, Any] = {
-        "in_flight": in_flight,
-        "deadline_ms": deadline_ms,
-        "tls": certificate,
-        "plaintext": plaintext,
-    }
+    settings = {"in_flight": in_flight, "deadline_ms": deadline_ms} | link_settings(tls, plaintext)
     if tier is not None:
         _refuse("--tier", {"--package": package, "--upstream": upstream, "--config": config})
         if model is None:
             raise InvalidArgumentError("--tier: which model? give --model NAME, or NAME.TIER for one segment")
-        client = load_config(TierClientConfig, None, asked | {"address": tier, "model": model})
+        client = load_config(TierClientConfig, None, settings | {"address": tier, "model": model})
         target = tier_target(client, input_file, samples)
     else:
         _refuse("a device (--package)", {"--model": model})
-        settings = load_config(DeviceConfig, config, asked | {"package": package, "upstream": upstream})
-        target = session_target(settings, input_file, samples)
+        device = load_config(DeviceConfig, config, settings | {"package": package, "upstream": upstream})
+        target = session_target(device, input_file, samples)
     start_logging(verbose=verbose)
     keep_memory()
     report = _run(load, target, logs)

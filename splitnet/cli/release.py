@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from splitnet.cli.console import print_json, print_line
+from splitnet.cli.link_options import Tls
 from splitnet.config import TlsConfig, check_links, parse_address
 from splitnet.errors import InvalidArgumentError
 from splitnet.telemetry import start_logging
@@ -29,9 +30,6 @@ release = typer.Typer(
 )
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _Tiers = Annotated[list[str], typer.Option("--tier", metavar="HOST:PORT", help="A tier's address; repeatable.")]
-_Tls = Annotated[
-    Path | None, typer.Option("--tls", metavar="DIR", help="This machine's certificate; see `splitnet keys`.")
-]
 _Plaintext = Annotated[bool, typer.Option("--plaintext", help="Reach tiers beyond loopback without TLS.")]
 
 
@@ -89,7 +87,7 @@ def apply(
     timeout_s: Annotated[
         float, typer.Option("--timeout", min=1.0, metavar="SECONDS", help="How long one tier may take.")
     ] = 600.0,
-    tls: _Tls = None,
+    tls: Tls = None,
     plaintext: _Plaintext = False,
     json_output: _Json = False,
 ) -> None:
@@ -112,7 +110,7 @@ def apply(
 
 
 @release.command()
-def status(*, tier: _Tiers, tls: _Tls = None, plaintext: _Plaintext = False, json_output: _Json = False) -> None:
+def status(*, tier: _Tiers, tls: Tls = None, plaintext: _Plaintext = False, json_output: _Json = False) -> None:
     """Show which versions tiers offer, and which lie in their repositories."""
     from splitnet.release.rollout import status as ask
 

@@ -1,11 +1,12 @@
 """`splitnet cloud`, `splitnet edge` and `splitnet device`: one process for each machine."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from splitnet.cli.console import print_json, print_line, stderr
+from splitnet.cli.link_options import Plaintext, Tls, link_settings
 from splitnet.config import CloudConfig, DeviceConfig, EdgeConfig, TierConfig, load_config
 from splitnet.errors import InvalidArgumentError
 from splitnet.telemetry import start_logging
@@ -26,12 +27,6 @@ _Speed = Annotated[
 _Provider = Annotated[
     str | None, typer.Option("--provider", metavar="NAME", help="onnxruntime's execution provider: cpu, cuda, ….")
 ]
-_Tls = Annotated[
-    Path | None, typer.Option("--tls", metavar="DIR", help="This machine's certificate; see `splitnet keys`.")
-]
-_Plaintext = Annotated[
-    bool | None, typer.Option("--plaintext", help="Links beyond loopback without TLS: anybody can read them.")
-]
 _Metrics = Annotated[
     str | None, typer.Option("--metrics", metavar="HOST:PORT", help="Where Prometheus reads metrics.")
 ]
@@ -48,8 +43,8 @@ def cloud(
     package: _Package = None,
     listen: _Listen = None,
     provider: _Provider = None,
-    tls: _Tls = None,
-    plaintext: _Plaintext = None,
+    tls: Tls = None,
+    plaintext: Plaintext = None,
     metrics: _Metrics = None,
     emulated_speed: _Speed = None,
     json_output: _Json = False,
@@ -58,9 +53,8 @@ def cloud(
 ) -> None:
     """Serve the last segment of a package, and the whole model, until SIGTERM."""
     options = {"package": package, "listen": listen, "provider": provider, "emulated_speed": emulated_speed}
-    links = {"tls": _table(directory=tls), "plaintext": plaintext}
     telling = {"metrics": metrics, "log_format": log_format}
-    settings = load_config(CloudConfig, config, options | links | telling)
+    settings = load_config(CloudConfig, config, options | link_settings(tls, plaintext) | telling)
     _begin(settings, verbose=verbose)
     from splitnet_server import run
 
@@ -75,8 +69,8 @@ def edge(
     upstream: _Upstream = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no answers to give them again.")] = False,
     provider: _Provider = None,
-    tls: _Tls = None,
-    plaintext: _Plaintext = None,
+    tls: Tls = None,
+    plaintext: Plaintext = None,
     metrics: _Metrics = None,
     emulated_speed: _Speed = None,
     json_output: _Json = False,
@@ -85,7 +79,7 @@ def edge(
 ) -> None:
     """Serve the middle segment of a package, and ask the cloud for what the edge is not sure of."""
     options = {"package": package, "listen": listen, "provider": provider, "emulated_speed": emulated_speed}
-    links = {"upstream": upstream, "tls": _table(directory=tls), "plaintext": plaintext}
+    links = {"upstream": upstream} | link_settings(tls, plaintext)
     telling = {"metrics": metrics, "log_format": log_format, "cache": {"entries": 0} if no_cache else None}
     settings = load_config(EdgeConfig, config, options | links | telling)
     _begin(settings, verbose=verbose)
@@ -127,8 +121,8 @@ def device(
     ] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Reach the SuperLink without TLS.")] = False,
     provider: _Provider = None,
-    tls: _Tls = None,
-    plaintext: _Plaintext = None,
+    tls: Tls = None,
+    plaintext: Plaintext = None,
     metrics: _Metrics = None,
     emulated_speed: _Speed = None,
     json_output: _Json = False,
@@ -154,13 +148,11 @@ def device(
         "in_flight": in_flight,
         "store": store,
         "provider": provider,
-        "tls": _table(directory=tls),
-        "plaintext": plaintext,
         "metrics": metrics,
         "emulated_speed": emulated_speed,
         "log_format": log_format,
     }
-    settings = load_config(DeviceConfig, config, options)
+    settings = load_config(DeviceConfig, config, options | link_settings(tls, plaintext))
     _begin(settings, verbose=verbose)
     _answer(settings, input_file, output, samples=samples, json_output=json_output)
 
@@ -195,11 +187,6 @@ def _begin(settings: TierConfig, *, verbose: bool) -> None:
 
     start_logging(verbose=verbose, log_format=settings.log_format)
     keep_memory()
-
-
-def _table(**values: Any) -> dict[str, Any] | None:  # noqa: ANN401  (whatever an option holds)
-    """Return a table of the configuration as options give it; None where they give nothing of it."""
-    return {key: value for key, value in values.items() if value is not None} or None
 
 
 def _listening(tier: str, address: str, *, json_output: bool) -> None:
