@@ -94,6 +94,8 @@ def bench(
             raise InvalidArgumentError("--tier: which model? give --model NAME, or NAME.TIER for one segment")
         client = load_config(TierClientConfig, None, settings | {"address": tier, "model": model})
         target = tier_target(client, input_file, samples)
+    elif package is None and config is None:
+        raise InvalidArgumentError("what? --package P for a device, or --tier HOST:PORT with --model NAME")
     else:
         _refuse("a device (--package)", {"--model": model})
         device = load_config(DeviceConfig, config, settings | {"package": package, "upstream": upstream})

@@ -107,6 +107,7 @@ except DeadlineExceededError as err:
     ("options", "said"),
     [
         (("--tier", "127.0.0.1:9", "--package", "x"), "--package means nothing for --tier"),
+        ((), "--package P for a device"),
         (("--tier", "127.0.0.1:9"), "--model NAME"),
         (("--tier", "192.0.2.1:9", "--model", "x"), "needs a certificate"),
         (("--package", "none.split"), "none.split"),
