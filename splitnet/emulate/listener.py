@@ -9,6 +9,8 @@ from splitnet.errors import OperatorError
 Address = tuple[str, int]
 
 _BACKLOG = 128
+# Turns of the loop from accepting a socket to the transport that holds it.
+_HAND_OVER_TURNS = 2
 
 
 class Listener:
@@ -50,8 +52,7 @@ class Listener:
         """
         if self._server is None:
             return
-        self._server.close()
-        self._server = None
+        await self._stop(self._server)
         try:
             self._held = await _bind(self.address)
         except OSError as error:
@@ -64,11 +65,10 @@ class Listener:
             held, self._held = self._held, None
             await self._serve(held)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Stop listening and give the port up."""
         if self._server is not None:
-            self._server.close()
-            self._server = None
+            await self._stop(self._server)
         if self._held is not None:
             self._held.close()
             self._held = None
@@ -76,6 +76,16 @@ class Listener:
     async def _serve(self, bound: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._on_connection, sock=bound, backlog=_BACKLOG)
+
+    async def _stop(self, server: asyncio.Server) -> None:
+        """Close the server behind those it has accepted: it would leave open whom it has not handed over."""
+        self._server = None
+        loop = asyncio.get_running_loop()
+        for each in server.sockets:
+            loop.remove_reader(each)
+        for _ in range(_HAND_OVER_TURNS):
+            await asyncio.sleep(0)
+        server.close()
 
 
 async def _bind(address: Address) -> socket.socket:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from splitnet.emulate.connection import Connection
 from splitnet.emulate.faults import Drop, Fault, InForce, Refuse, conditions
@@ -79,7 +79,7 @@ class Proxy:
         self._max_connections = max_connections
         self._scratch = memoryview(bytearray(READ_BYTES))
         self._connections: set[Connection] = set()
-        self._dials: set[asyncio.Task[None]] = set()
+        self._dials: set[asyncio.Task[bool]] = set()
         self._faults: list[InForce] = []
         self._player: asyncio.Task[None] | None = None
 
@@ -103,8 +103,8 @@ class Proxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop listening and close every connection at once."""
-        self._listener.close()
-        tasks = self._dials | ({self._player} if self._player is not None else set())
+        await self._listener.close()
+        tasks: set[asyncio.Task[Any]] = {*self._dials, *([self._player] if self._player is not None else [])}
         for task in tasks:
             task.cancel()
         if tasks:
@@ -195,19 +195,21 @@ class Proxy:
         connection.closed.add_done_callback(lambda _: self._connections.discard(connection))
         dial = asyncio.get_running_loop().create_task(self._dial(connection))
         self._dials.add(dial)
-        dial.add_done_callback(self._dials.discard)
+        dial.add_done_callback(lambda _: self._on_dialled(dial, connection))
         return connection.client
 
-    async def _dial(self, connection: Connection) -> None:
+    async def _dial(self, connection: Connection) -> bool:
         host, port = self._target
-        connected = False
         try:
             async with asyncio.timeout(_CONNECT_TIMEOUT_S):
                 loop = asyncio.get_running_loop()
                 await loop.create_connection(lambda: connection.server, host, port)
-            connected = True
         except (OSError, UnicodeError) as error:  # a TimeoutError is an OSError
             _log.warning("cannot reach %s:%d: %s", host, port, error)
-        finally:
-            if not connected:
-                connection.refuse()
+            return False
+        return True
+
+    def _on_dialled(self, dial: asyncio.Task[bool], connection: Connection) -> None:
+        self._dials.discard(dial)
+        if dial.cancelled() or not dial.result():
+            connection.refuse()

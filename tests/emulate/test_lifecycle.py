@@ -1,13 +1,16 @@
 """From listening to closing: the event loop's proxy, the limit on connections, the thread's end."""
 
 import asyncio
+import gc
 import socket
 import threading
+import warnings
 from contextlib import ExitStack
 
 import pytest
 
 from splitnet.emulate import LinkShape, LinkStats, Proxy, ShapedLink
+from splitnet.emulate.faults import Refuse
 from splitnet.errors import OperatorError
 from tests.emulate.peers import TIMEOUT_S, Address, connect, echo, receive, serving
 
@@ -36,6 +39,52 @@ def test_connections_beyond_the_limit_are_closed() -> None:
 
     with serving(echo) as target:
         assert asyncio.run(run(target)) == [b"x", b"x", b""]
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_who_comes_while_the_proxy_closes_is_sent_away(turns: int) -> None:
+    """Asyncio accepts, calls the factory and hands the socket over in turns of its own: none may fall between."""
+
+    async def run(target: Address, late: list[socket.socket]) -> None:
+        async with Proxy(target, UNSHAPED) as proxy:
+            reader, writer = await asyncio.open_connection(*proxy.address)
+            writer.write(b"x")
+            assert await reader.read(1) == b"x"
+            late += [socket.create_connection(proxy.address, TIMEOUT_S) for _ in range(3)]
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        writer.close()
+
+    late: list[socket.socket] = []
+    with serving(echo) as target, warnings.catch_warnings(record=True) as left_open:
+        warnings.simplefilter("always", ResourceWarning)
+        asyncio.run(run(target, late))
+        gc.collect()
+    for each in late:
+        each.close()
+    assert [str(each.message) for each in left_open] == []
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_who_comes_while_the_proxy_begins_to_refuse_is_served_or_reset(turns: int) -> None:
+    async def run(target: Address) -> list[bytes]:
+        async with Proxy(target, UNSHAPED) as proxy:
+            late = [socket.create_connection(proxy.address, TIMEOUT_S) for _ in range(3)]
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await proxy.inject(Refuse())
+            return await asyncio.gather(*(asyncio.to_thread(ask, each) for each in late))
+
+    def ask(client: socket.socket) -> bytes:
+        with client:
+            try:
+                client.sendall(b"x")
+                return client.recv(1)
+            except ConnectionError:
+                return b""
+
+    with serving(echo) as target:
+        assert set(asyncio.run(run(target))) <= {b"x", b""}
 
 
 def test_the_proxy_serves_an_event_loop_of_its_callers() -> None:
