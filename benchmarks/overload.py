@@ -63,7 +63,7 @@ class Client(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Overload:
-    """What a tier did at twice its capacity.
+    """What a tier did beyond its capacity.
 
     Attributes:
         capacity_per_s: requests a second with four in flight.
@@ -138,11 +138,11 @@ def request(number: str) -> bytes:
     return MODEL_INFER.encode_request(InferRequest(_NAME, {"x": x}, id=number))
 
 
-def overload(client: Client, *, seconds: float) -> Overload:
-    """Measure the capacity for a third of the time, and ask twice as much for the rest."""
+def overload(client: Client, *, seconds: float, times: float = 2.0) -> Overload:
+    """Measure the capacity for a third of the time, and ask so many times as much for the rest."""
     capacity = _capacity_per_s(client, seconds / 3)
     ended: queue.SimpleQueue[Ended] = queue.SimpleQueue()
-    interval_s = 1 / (2 * capacity)
+    interval_s = 1 / (times * capacity)
     start_s = time.perf_counter()
     count = int(seconds * 2 / 3 / interval_s)
     for number in range(count):
