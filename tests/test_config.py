@@ -109,7 +109,7 @@ def test_a_configuration_cannot_be_changed() -> None:
         ('package = "p"\nlisten = "h:1"\nemulated_speed = 1.5', "emulated_speed"),
         ('package = 3\nlisten = "h:1"', "package"),
         ('package = "p"\nlisten = "h"', "listen"),
-        ('package = "p"\nlisten = ["h", 70000]', "listen.1"),
+        ('package = "p"\nlisten = ["h", 70000]', "listen"),
         ('package = "p"\nlisten = 8001', "listen"),
         ('package = "p"\nlisten = "h:1"\nupstream = "h:1"', "upstream"),
     ],

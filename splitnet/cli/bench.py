@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, cast
 import typer
 
 from splitnet.cli.console import print_json, stderr
-from splitnet.cli.link_options import Plaintext, Tls, link_settings
+from splitnet.cli.link_options import Plaintext, Tls, TlsServerName, link_settings
 from splitnet.config import DeviceConfig, load_config
 from splitnet.errors import InvalidArgumentError, SplitNetError, outcome_of
 from splitnet.telemetry import start_logging
@@ -64,6 +64,7 @@ def bench(
     seed: Annotated[int, typer.Option(help="Of the samples' order and the queries' times.")] = 0,
     logs: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep LoadGen's own logs there.")] = None,
     tls: Tls = None,
+    tls_server_name: TlsServerName = None,
     plaintext: Plaintext = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens to standard error.")] = False,
@@ -87,7 +88,8 @@ def bench(
         accuracy=accuracy,
         seed=seed,
     )
-    settings = {"in_flight": in_flight, "deadline_ms": deadline_ms} | link_settings(tls, plaintext)
+    links = link_settings(tls, plaintext, tls_server_name=tls_server_name)
+    settings = {"in_flight": in_flight, "deadline_ms": deadline_ms} | links
     if tier is not None:
         _refuse("--tier", {"--package": package, "--upstream": upstream, "--config": config})
         if model is None:

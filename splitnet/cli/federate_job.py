@@ -124,7 +124,7 @@ def read_settings(path: Path | None, rounds: int | None) -> FederatedSettings:
     except FileNotFoundError as err:
         raise NotFoundError(f"{path}: no such file") from err
     except ValidationError as err:
-        raise ConfigError(f"{path}: {describe(err)}") from err
+        raise ConfigError(f"{path}: {describe(err, FederatedSettings)}") from err
     return settings if rounds is None else settings.model_copy(update={"rounds": rounds})
 
 

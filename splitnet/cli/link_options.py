@@ -8,11 +8,26 @@ import typer
 Tls = Annotated[
     Path | None, typer.Option("--tls", metavar="DIR", help="This machine's certificate; see `splitnet keys`.")
 ]
+TlsServerName = Annotated[
+    str | None,
+    typer.Option(
+        "--tls-server-name",
+        metavar="NAME",
+        help="Expected in the certificate of the tier reached; else its host.",
+    ),
+]
 Plaintext = Annotated[
     bool | None, typer.Option("--plaintext", help="Links beyond loopback without TLS: anybody can read them.")
 ]
 
 
-def link_settings(tls: Path | None, plaintext: bool | None) -> dict[str, Any]:  # noqa: FBT001  (as Typer gives them)
+def link_settings(
+    tls: Path | None,
+    plaintext: bool | None,  # noqa: FBT001  (as Typer gives it)
+    *,
+    tls_server_name: str | None = None,
+) -> dict[str, Any]:
     """Return the keys of a configuration that these options stand for."""
-    return {"tls": None if tls is None else {"directory": tls}, "plaintext": plaintext}
+    table = {"directory": tls, "upstream_name": tls_server_name}
+    given = {key: value for key, value in table.items() if value is not None}
+    return {"tls": given or None, "plaintext": plaintext}

@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from splitnet.cli.console import print_json, print_line
-from splitnet.cli.link_options import Tls
-from splitnet.config import TlsConfig, check_links, parse_address
+from splitnet.cli.link_options import Tls, TlsServerName
+from splitnet.config import TlsConfig, check_links, load_config, parse_address
 from splitnet.errors import InvalidArgumentError
 from splitnet.telemetry import start_logging
 
@@ -88,6 +88,7 @@ def apply(
         float, typer.Option("--timeout", min=1.0, metavar="SECONDS", help="How long one tier may take.")
     ] = 600.0,
     tls: Tls = None,
+    tls_server_name: TlsServerName = None,
     plaintext: _Plaintext = False,
     json_output: _Json = False,
 ) -> None:
@@ -103,18 +104,25 @@ def apply(
             print_line(f"{role or 'tier'} at {address} offers version {opened.manifest.model.version}")
 
     opened = open_package(package)
-    addresses, certificate = _closed_to_strangers(tier, tls, plaintext=plaintext)
+    addresses, certificate = _closed_to_strangers(tier, tls, tls_server_name, plaintext=plaintext)
     roll_out(opened, addresses, tls=certificate, timeout_s=timeout_s, on_loaded=tell)
     if json_output:
         print_json({"version": opened.manifest.model.version, "plan": opened.manifest.plan.id, "loaded": loaded})
 
 
 @release.command()
-def status(*, tier: _Tiers, tls: Tls = None, plaintext: _Plaintext = False, json_output: _Json = False) -> None:
+def status(
+    *,
+    tier: _Tiers,
+    tls: Tls = None,
+    tls_server_name: TlsServerName = None,
+    plaintext: _Plaintext = False,
+    json_output: _Json = False,
+) -> None:
     """Show which versions tiers offer, and which lie in their repositories."""
     from splitnet.release.rollout import status as ask
 
-    addresses, certificate = _closed_to_strangers(tier, tls, plaintext=plaintext)
+    addresses, certificate = _closed_to_strangers(tier, tls, tls_server_name, plaintext=plaintext)
     found = [ask(address, tls=certificate) for address in addresses]
     if json_output:
         print_json({"tiers": [_status(each) for each in found]})
@@ -128,11 +136,12 @@ def status(*, tier: _Tiers, tls: Tls = None, plaintext: _Plaintext = False, json
 
 
 def _closed_to_strangers(
-    tiers: list[str], tls: Path | None, *, plaintext: bool
+    tiers: list[str], tls: Path | None, tls_server_name: str | None, *, plaintext: bool
 ) -> tuple[list[tuple[str, int]], TlsConfig | None]:
     """Return the tiers' addresses and the certificate to reach them with, which they need beyond loopback."""
     addresses = [parse_address(each) for each in tiers]
-    certificate = TlsConfig(directory=tls) if tls is not None else None
+    given = {"directory": tls, "upstream_name": tls_server_name}
+    certificate = load_config(TlsConfig, None, given) if any(each is not None for each in given.values()) else None
     check_links(None, addresses, tls=certificate, plaintext=plaintext)
     return addresses, certificate
 

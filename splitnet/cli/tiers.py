@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from splitnet.cli.console import print_json, print_line, stderr
-from splitnet.cli.link_options import Plaintext, Tls, link_settings
+from splitnet.cli.link_options import Plaintext, Tls, TlsServerName, link_settings
 from splitnet.config import CloudConfig, DeviceConfig, EdgeConfig, TierConfig, load_config
 from splitnet.errors import InvalidArgumentError
 from splitnet.telemetry import start_logging
@@ -25,7 +25,8 @@ _Speed = Annotated[
     typer.Option("--emulated-speed", metavar="FRACTION", help="Emulate a machine of this fraction of the speed."),
 ]
 _Provider = Annotated[
-    str | None, typer.Option("--provider", metavar="NAME", help="onnxruntime's execution provider: cpu, cuda, ….")
+    str | None,
+    typer.Option("--provider", metavar="NAME", help="onnxruntime's execution provider: cpu, cuda and such."),
 ]
 _Metrics = Annotated[
     str | None, typer.Option("--metrics", metavar="HOST:PORT", help="Where Prometheus reads metrics.")
@@ -70,6 +71,7 @@ def edge(
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no answers to give them again.")] = False,
     provider: _Provider = None,
     tls: Tls = None,
+    tls_server_name: TlsServerName = None,
     plaintext: Plaintext = None,
     metrics: _Metrics = None,
     emulated_speed: _Speed = None,
@@ -79,7 +81,7 @@ def edge(
 ) -> None:
     """Serve the middle segment of a package, and ask the cloud for what the edge is not sure of."""
     options = {"package": package, "listen": listen, "provider": provider, "emulated_speed": emulated_speed}
-    links = {"upstream": upstream} | link_settings(tls, plaintext)
+    links = {"upstream": upstream} | link_settings(tls, plaintext, tls_server_name=tls_server_name)
     telling = {"metrics": metrics, "log_format": log_format, "cache": {"entries": 0} if no_cache else None}
     settings = load_config(EdgeConfig, config, options | links | telling)
     _begin(settings, verbose=verbose)
@@ -122,6 +124,7 @@ def device(
     insecure: Annotated[bool, typer.Option("--insecure", help="Reach the SuperLink without TLS.")] = False,
     provider: _Provider = None,
     tls: Tls = None,
+    tls_server_name: TlsServerName = None,
     plaintext: Plaintext = None,
     metrics: _Metrics = None,
     emulated_speed: _Speed = None,
@@ -152,7 +155,8 @@ def device(
         "emulated_speed": emulated_speed,
         "log_format": log_format,
     }
-    settings = load_config(DeviceConfig, config, options | link_settings(tls, plaintext))
+    links = link_settings(tls, plaintext, tls_server_name=tls_server_name)
+    settings = load_config(DeviceConfig, config, options | links)
     _begin(settings, verbose=verbose)
     _answer(settings, input_file, output, samples=samples, json_output=json_output)
 

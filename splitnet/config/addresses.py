@@ -4,7 +4,7 @@ import ipaddress
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PlainSerializer
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from splitnet.errors import ConfigError
 
@@ -49,10 +49,15 @@ def _address(value: Any) -> Any:  # noqa: ANN401  (pydantic hands over whatever 
         raise ValueError(str(err)) from err
 
 
+#: As files have it, and messages say it.
+_ONE = {"type": "string", "description": "HOST:PORT as text, such as '127.0.0.1:8001'"}
+_SEVERAL = {"type": "array", "items": _ONE, "description": "'HOST:PORT', or several as 'A:1,B:2' or a list"}
+
 Address = Annotated[
     tuple[str, Annotated[int, Field(ge=0, le=65535)]],
     BeforeValidator(_address),
     PlainSerializer(format_address),
+    WithJsonSchema(_ONE),
 ]
 
 
@@ -63,4 +68,6 @@ def _several(value: Any) -> Any:  # noqa: ANN401  (as above)
 
 
 #: One address or several, as "A:1,B:2" or a list of such.
-Addresses = Annotated[tuple[Address, ...], BeforeValidator(_several), Field(min_length=1, max_length=64)]
+Addresses = Annotated[
+    tuple[Address, ...], Field(min_length=1, max_length=64), BeforeValidator(_several), WithJsonSchema(_SEVERAL)
+]

@@ -12,6 +12,8 @@ from splitnet.errors import ConfigError
 
 _Text = Annotated[str, Field(min_length=1, max_length=253)]
 
+_DIRECTORY = "the directory of this machine's certificate (--tls DIR), as `splitnet keys certificate` makes it"
+
 
 class TlsConfig(Frozen):
     """The table `[tls]`: this machine's certificate and the site's authority, as `splitnet keys` makes them.
@@ -21,7 +23,7 @@ class TlsConfig(Frozen):
         upstream_name: the name that the certificate of the tier above must bear; None takes its address's host.
     """
 
-    directory: Path
+    directory: Annotated[Path, Field(description=_DIRECTORY)]
     upstream_name: _Text | None = None
 
 

@@ -129,7 +129,7 @@ def _valid(kind: type[Model], values: dict[str, Any], source: str) -> Model:
     try:
         return kind.model_validate(values)
     except ValidationError as err:
-        raise ConfigError(f"{source}: {describe(err)}") from err
+        raise ConfigError(f"{source}: {describe(err, kind)}") from err
 
 
 def _defined(read: _SiteFile, path: Path) -> Iterator[tuple[str, MachineEntry]]:

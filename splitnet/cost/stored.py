@@ -88,7 +88,7 @@ def read_profile(path: Path) -> StoredProfile:
     except FileNotFoundError as err:
         raise NotFoundError(f"{path}: no such file") from err
     except ValidationError as err:
-        raise ConfigError(f"{path}: not a profile: {describe(err)}") from err
+        raise ConfigError(f"{path}: not a profile: {describe(err, StoredProfile)}") from err
     except (OSError, ValueError, RecursionError) as err:  # of json: syntax, 5,000 digits, deep nesting
         raise ConfigError(f"{path}: not a readable JSON file: {err}") from err
 

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
-from splitnet.config import Frozen
+from splitnet.config import Frozen, describe
 from splitnet.errors import PeerProtocolError
 from splitnet.learn.settings import FederatedSettings
 from splitnet.tensors import Array
@@ -70,7 +70,7 @@ class LegMessage:
         try:
             return kind.model_validate_json(self.header)
         except ValidationError as err:
-            problem = f"{kind.__name__}: {err.errors()[0]['msg']}"
+            problem = f"{kind.__name__}: {describe(err, kind)}"
             raise PeerProtocolError(f"header of a leg: {problem}: {self.header[:200]!r}") from err
 
     def refusal(self) -> "Refusal | None":

@@ -128,7 +128,8 @@ def _what_is_wrong(target: Target, tls: TlsConfig, error: ssl.SSLCertVerificatio
         return f"{who} {wrong}"
     if error.verify_code in _OTHER_NAME:
         bears = ", ".join(seen.names + seen.addresses)[:_MOST_SHOWN] or "none"
-        return f"{who} bears the names {bears}, not {_expected(target)}; `upstream_name` says which is expected"
+        how = "--tls-server-name, or `upstream_name`, says which is expected"
+        return f"{who} bears the names {bears}, not {_expected(target)}; {how}"
     if error.verify_code in _OTHER_AUTHORITY:
         return f"{who} is signed by {seen.issuer[:_MOST_SHOWN]!r}, by no authority in {tls.directory / BUNDLE}"
     return f"{who} cannot be verified: {error.verify_message}"

@@ -130,7 +130,7 @@ def read_manifest(path: Path, key: Path | None = None) -> Manifest:
     try:
         manifest = Manifest.model_validate_json(content, strict=True)
     except ValidationError as err:
-        raise PackageError(f"{file}: {_other_format(content) or describe(err)}") from err
+        raise PackageError(f"{file}: {_other_format(content) or describe(err, Manifest)}") from err
     if wrong := disagreements(manifest):
         raise PackageError(f"{file}: {'; '.join(wrong)}")
     return manifest

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import onnx_ir as ir
 from pydantic import Field, TypeAdapter, ValidationError
@@ -37,6 +37,9 @@ class ExitDescription(Frozen):
         return tuple(dict.fromkeys((*self.outputs.values(), self.confidence)))
 
 
+_Exits: TypeAlias = tuple[ExitDescription, ...]
+
+
 def describe_exits(model: ir.Model) -> tuple[ExitDescription, ...]:
     """Read the exits that the model's metadata describe; () where it describes none.
 
@@ -47,9 +50,9 @@ def describe_exits(model: ir.Model) -> tuple[ExitDescription, ...]:
     if text is None:
         return ()
     try:
-        exits = TypeAdapter(tuple[ExitDescription, ...]).validate_python(json.loads(text))
+        exits = TypeAdapter(_Exits).validate_python(json.loads(text))
     except ValidationError as err:
-        raise ModelError(f"metadata {METADATA_KEY!r}: {describe(err)}") from err
+        raise ModelError(f"metadata {METADATA_KEY!r}: {describe(err, _Exits)}") from err
     except json.JSONDecodeError as err:
         raise ModelError(f"metadata {METADATA_KEY!r}: not JSON: {err}") from err
     names = {value.name for value in model.graph.outputs}

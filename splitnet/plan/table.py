@@ -1,11 +1,12 @@
 """The placement problem as a table of costs: nodes, tensors, links and exits of any graph, read from JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import StrictBool, TypeAdapter, ValidationError, with_config
 
+from splitnet.config import describe
 from splitnet.errors import InvalidArgumentError
 from splitnet.plan.checks import (
     check_energies,
@@ -18,10 +19,6 @@ from splitnet.plan.checks import (
 from splitnet.plan.parts import CONFIG, Amount, Exit, Link, Name, Node, Survival, Tensor
 
 Objective = Literal["latency", "energy", "bytes", "throughput"]
-
-# Of a file full of mistakes, so many are told at once.
-_MOST_FINDINGS = 5
-_LONGEST_SHOWN = 80
 
 
 @with_config(CONFIG)
@@ -82,18 +79,4 @@ def from_json(value: Mapping[str, Any]) -> CostTable:
     try:
         return _ADAPTER.validate_python(value)
     except ValidationError as err:
-        found = err.errors(include_url=False, include_context=False)
-        findings = [_finding(item["type"], item["loc"], item["msg"], item["input"]) for item in found]
-        more = f"; and {len(found) - _MOST_FINDINGS} more" if len(found) > _MOST_FINDINGS else ""
-        raise InvalidArgumentError("; ".join(findings[:_MOST_FINDINGS]) + more) from err
-
-
-def _finding(kind: str, loc: Sequence[str | int], message: str, given: object) -> str:
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).removeprefix(".")
-    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"{path}: unknown key"
-    if kind == "missing":
-        return f"{path}: missing"
-    message = message.replace("Tuple", "List").replace("tuple", "list").replace(" after validation", "")
-    shown = repr(given)
-    return f"{path or 'the whole'}: {message}" + (f"; got {shown}" if len(shown) <= _LONGEST_SHOWN else "")
+        raise InvalidArgumentError(describe(err, CostTable)) from err

@@ -12,6 +12,7 @@ from splitnet.signing.secret_file import load_private_key, save_private_key
 
 _PUBLIC_BYTES = 32
 _ID_CHARACTERS = 16
+_WRITTEN = f"{2 * _PUBLIC_BYTES} lower-case hexadecimal digits"
 
 
 def _raw_key(value: object) -> object:
@@ -19,7 +20,7 @@ def _raw_key(value: object) -> object:
     if not isinstance(value, str):
         return value
     if len(value) != 2 * _PUBLIC_BYTES or set(value) - set("0123456789abcdef"):
-        raise ValueError(f"expected {2 * _PUBLIC_BYTES} lower-case hexadecimal digits")
+        raise ValueError(f"expected {_WRITTEN}")
     return bytes.fromhex(value)
 
 
@@ -27,7 +28,7 @@ def _raw_key(value: object) -> object:
 PublicKey = Annotated[
     bytes,
     BeforeValidator(_raw_key),
-    Field(min_length=_PUBLIC_BYTES, max_length=_PUBLIC_BYTES),
+    Field(min_length=_PUBLIC_BYTES, max_length=_PUBLIC_BYTES, description=_WRITTEN),
     PlainSerializer(bytes.hex, when_used="json"),
 ]
 

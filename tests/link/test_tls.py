@@ -95,7 +95,7 @@ def test_servers_that_are_not_who_they_should_be_are_refused(
         said = refused(port, cam)
         assert said == (
             f"the certificate of 127.0.0.1:{port} bears the names edge, 10.0.0.9, not 127.0.0.1; "
-            "`upstream_name` says which is expected"
+            "--tls-server-name, or `upstream_name`, says which is expected"
         )
         said = refused(port, cam, name="cloud")
         assert said is not None

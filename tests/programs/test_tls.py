@@ -65,10 +65,10 @@ def edge(folder: Path, hall: Authority, package: Path) -> Iterator[Program]:
         yield program
 
 
-def device(package: Path, edge: Program, data: Path, tls: TlsConfig) -> Finished:
+def device(package: Path, edge: Program, data: Path, tls: TlsConfig, *options: str) -> Finished:
     return run(
         *("device", "--package", str(package), "--upstream", edge.target, "--input", str(data)),
-        *("--deadline-ms", "5000", "--json", "--tls", str(tls.directory)),
+        *("--deadline-ms", "5000", "--json", "--tls", str(tls.directory), *options),
     )
 
 
@@ -123,6 +123,18 @@ def test_who_may_load_is_up_to_the_rules(folder: Path, hall: Authority, package:
     done = run("release", "status", "--tier", "edge.example:1")
     assert (done.code, done.out) == (3, "")
     assert "--tls DIR" in done.err
+
+
+def test_the_name_in_the_certificate_may_be_another_than_the_address(
+    folder: Path, hall: Authority, package: Path, edge: Program, data: Path
+) -> None:
+    tls = machine(folder, hall, "cam-3")
+    status = ("release", "status", "--tier", edge.target, "--tls", str(tls.directory), "--tls-server-name")
+    assert (run(*status, "edge").code, run(*status, "cloud").code) == (0, 4)
+    done = device(package, edge, data, tls, "--tls-server-name", "cloud")
+    assert done.json["exits"]["cloud"] == done.json["exits"]["edge"] == 0
+    assert "bears the names edge, " in done.err
+    assert ", not cloud; " in done.err
 
 
 def test_a_link_beyond_this_machine_is_closed_unless_asked_for(packages: Packages) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
+from splitnet.config import describe
 from splitnet.errors import ConfigError, NotFoundError, OperatorError
 from splitnet.learn.vector import Vector
 from splitnet.whole_file import write_whole
@@ -72,7 +73,7 @@ class JobFolder:
         try:
             return Job.model_validate_json(_read(self._job_path))
         except ValidationError as err:
-            raise ConfigError(f"{self._job_path}: not a federated job: {err.errors()[0]['msg']}") from err
+            raise ConfigError(f"{self._job_path}: not a federated job: {describe(err, Job)}") from err
 
     def checkpoint(self) -> Checkpoint:
         """Return where the job stands.

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
-from splitnet.config import Frozen
+from splitnet.config import Frozen, describe
 from splitnet.errors import ConfigError, InvalidArgumentError
 from splitnet.learn.identity.signed import open_document, sign_document
 from splitnet.signing.keys import DeviceKey, PublicKey, device_id
@@ -13,7 +13,13 @@ from splitnet.signing.public_file import read_public_bytes
 from splitnet.whole_file import write_whole
 
 #: Names of devices and sites; ASCII, so that they are written in one way only.
-Name = Annotated[str, Field(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\z")]
+Name = Annotated[
+    str,
+    Field(
+        pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\z",
+        description="up to 64 letters, digits, '.', '_' and '-', a letter or digit first",
+    ),
+]
 
 
 class Enrolment(Frozen):
@@ -44,11 +50,7 @@ def make_enrolment(name: str, site: str, key: DeviceKey) -> Enrolment:
     try:
         return Enrolment(name=name, site=site, public_key=key.public)
     except ValidationError as err:
-        first = err.errors()[0]
-        raise InvalidArgumentError(
-            f"{first['loc'][0]} {first['input']!r}: expected up to 64 letters, digits, '.', '_' and '-', a "
-            "letter or digit first"
-        ) from err
+        raise InvalidArgumentError(describe(err, Enrolment)) from err
 
 
 def write_enrolment(enrolment: Enrolment, key: DeviceKey, path: Path) -> None:
@@ -78,8 +80,7 @@ def read_enrolment(path: Path, *, site: str | None = None) -> Enrolment:
     except ConfigError as err:
         raise ConfigError(f"{path}: {err}") from err
     except ValidationError as err:
-        first = err.errors()[0]
-        raise ConfigError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from err
+        raise ConfigError(f"{path}: {describe(err, Enrolment)}") from err
     if enrolment.public_key != signer:
         raise ConfigError(f"{path}: enrols a key that did not sign it; make it anew with `splitnet keys device`")
     return enrolment

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from splitnet.config import Frozen
+from splitnet.config import Frozen, describe
 from splitnet.errors import ConfigError
 from splitnet.learn.identity.enrolment import Name
 from splitnet.learn.identity.signed import open_document, sign_document
@@ -139,6 +139,4 @@ def _validated(content: Mapping[str, object]) -> Roster:
     try:
         return Roster.model_validate(content)
     except ValidationError as err:
-        first = err.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"roster: {place + ': ' if place else ''}{first['msg']}") from err
+        raise ConfigError(f"roster: {describe(err, Roster)}") from err
