@@ -52,7 +52,7 @@ def test_an_enrolment_is_made_once_and_written_again(state: DeviceState) -> None
 def test_a_bad_name_leaves_no_key(state: DeviceState) -> None:
     with pytest.raises(InvalidArgumentError, match=r"^name: expected up to 64 letters.*, got '\.\./cam'$"):
         state.enrolment("../cam", "hall")
-    with pytest.raises(InvalidArgumentError, match="^site: .*, got ''$"):
+    with pytest.raises(InvalidArgumentError, match=r"^site: .*, got ''$"):
         state.enrolment("cam", "")
     assert not state.key_path.exists()
 
