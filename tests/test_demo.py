@@ -1,15 +1,15 @@
 """`splitnet demo` as a process: its object, other tiles, and that nothing is left behind when it is stopped."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests.programs.processes import eventually
 
 COMMAND = [sys.executable, "-m", "splitnet", "demo"]
 TILES = Path(__file__).parents[1] / "examples" / "pcb_inspection" / "tiles" / "test.npz"
@@ -74,13 +74,10 @@ def test_the_object_and_other_tiles(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopping_it_stops_everything(number: signal.Signals) -> None:
     with subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        below: set[int] = set()
-        end = time.monotonic() + 180
-        while len(below) < 3:  # cloud, edge and device
-            assert time.monotonic() < end, "the demo did not start its tiers"
-            assert process.poll() is None, process.communicate()
-            below = descendants(process.pid)
-            os.sched_yield()
+        # Cloud, edge and device; or it has ended.
+        eventually(lambda: len(descendants(process.pid)) >= 3 or process.poll() is not None, within_s=180)
+        assert process.poll() is None, process.communicate()
+        below = descendants(process.pid)
         process.send_signal(number)
         _, stderr = process.communicate(timeout=120)
     assert process.returncode == 128 + number

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from splitnet.config import is_loopback, parse_address
-from splitnet.emulate.federation_process import free_port
+from splitnet.emulate.ports import free_port
 from splitnet.errors import ConfigError, InvalidArgumentError
 from splitnet.learn.flower.runs import check_installed, flower_environment, program
 from splitnet_device.federated import check_ready

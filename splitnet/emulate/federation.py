@@ -2,12 +2,14 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from splitnet.emulate.federation_process import FlowerProcess, free_port
+from splitnet.emulate.federation_process import FlowerProcess
+from splitnet.emulate.ports import reserved_address
 from splitnet.errors import InvalidArgumentError
 from splitnet.learn.flower.runs import CLIENT_APP, SERVER_APP, check_installed, flower_environment, program
 
@@ -48,7 +50,8 @@ class LocalFederation:
         self.folder = folder
         self._quick = quick
         self._durable = durable
-        self._port = free_port()
+        self._ports = ExitStack()  # reserved until all has stopped: what is killed comes back at its own
+        self._port = self._reserve()
         self._superlink = self._process("superlink", self._superlink_command())
         self._superexec = self._process("superexec", self._superexec_command(self._port, SERVER_APP))
         self._nodes = {node.name: self._node(node) for node in nodes}
@@ -104,6 +107,7 @@ class LocalFederation:
             process.ask_to_end()
         for process in everything:
             process.end()
+        self._ports.close()
 
     def kill(self, node: str) -> None:
         """Kill a SuperNode with the app that it runs, as a power cut would."""
@@ -156,7 +160,7 @@ class LocalFederation:
         return [*self._quick_or("superexec"), *preload, *runtime]
 
     def _node(self, node: LocalNode) -> tuple[FlowerProcess, FlowerProcess]:
-        port = free_port()
+        port = self._reserve()
         config = " ".join(f"{key}={_quoted(value)}" for key, value in node.config.items())
         command = [
             *(*self._quick_or("supernode"), "--insecure", "--superlink", self.address),
@@ -166,6 +170,10 @@ class LocalFederation:
             self._process(node.name, command),
             self._process(f"{node.name}-superexec", self._superexec_command(port, CLIENT_APP)),
         )
+
+    def _reserve(self) -> int:
+        _, port = self._ports.enter_context(reserved_address())
+        return port
 
     def _process(self, name: str, command: Sequence[str]) -> FlowerProcess:
         home = self.folder / "flower" / name

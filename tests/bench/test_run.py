@@ -40,7 +40,7 @@ def test_every_scenario_reports_what_loadgen_measured(scenario: str) -> None:
 
 
 def test_single_stream_asks_one_at_a_time_and_is_valid() -> None:
-    with clerk() as here:
+    with clerk(seconds=0.0) as here:  # or a busy machine asks too few for a percentile
         report = put(here, "single-stream", seconds=0.5)
     assert here.most == 1
     assert report.valid
@@ -104,8 +104,8 @@ def test_a_seed_fixes_the_order_of_samples() -> None:
     orders = []
     for seed in (1, 1, 2):
         with clerk() as here:
-            report = put(here, "single-stream", seed=seed, seconds=0.1)
-            orders.append(here.seen[-report.answers :][:20])  # past the warm-up
+            report = put(here, "single-stream", seed=seed)
+            orders.append(here.seen[-report.answers :][:10])  # past the warm-up
     assert orders[0] == orders[1] != orders[2]
 
 

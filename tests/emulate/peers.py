@@ -85,11 +85,11 @@ def discard(connection: socket.socket) -> None:
         receive_all(connection)
 
 
-def push(sock: socket.socket, size_bytes: int) -> int:
-    """Send until nothing more is taken for half a second; return how much was."""
+def push(sock: socket.socket, size_bytes: int, *, at_least: int = 0) -> int:
+    """Send until nothing more is taken for half a second, or longer before `at_least` was; return how much was."""
     sock.settimeout(0)
     sent = 0
-    while sent < size_bytes and select.select([], [sock], [], 0.5)[1]:
+    while sent < size_bytes and select.select([], [sock], [], 0.5 if sent >= at_least else TIMEOUT_S)[1]:
         sent += sock.send(bytes(min(1 << 16, size_bytes - sent)))
     sock.settimeout(TIMEOUT_S)
     return sent

@@ -10,6 +10,7 @@ from typing import IO, Literal, Self
 from splitnet.config import format_address, parse_address
 from splitnet.emulate import LinkShape, ShapedLink
 from splitnet.emulate.lab import TierProcess
+from splitnet.emulate.ports import reserved_address
 from splitnet.errors import UnavailableError
 from splitnet_device import Session
 
@@ -24,14 +25,14 @@ class Tier:
     def __init__(self, tier: str, package: Path, arguments: list[str], log: IO[bytes]) -> None:
         self._tier, self._package, self._arguments, self._log = tier, package, arguments, log
         self._process: TierProcess | None = None
-        self.address = "127.0.0.1:0"
+        self._port = ExitStack()
+        self.address = format_address(self._port.enter_context(reserved_address()))
 
     def start(self) -> None:
         """Start it, again where it ended, and wait until it listens."""
-        self.stop()
+        self._end()
         process = TierProcess(self._tier, self._package, self._arguments, listen=self.address, log=self._log)
         self._process = process.__enter__()
-        self.address = process.address
 
     @property
     def process(self) -> TierProcess:
@@ -53,7 +54,11 @@ class Tier:
         self.process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
-        """End it in order."""
+        """End it in order, and give its address up."""
+        self._end()
+        self._port.close()
+
+    def _end(self) -> None:
         if self._process is not None:
             self._process.__exit__(None, None, None)
 

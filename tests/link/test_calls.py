@@ -53,8 +53,9 @@ def test_a_load_is_waited_for() -> None:
 def test_a_caller_that_gives_up_leaves_the_load_alone() -> None:
     plane = Plane()
     with serving(plane) as server, TierClient(server.address) as client:
+        client.call(SERVER_METADATA, Empty(), timeout_s=TIMEOUT_S)  # connects
         with pytest.raises(DeadlineExceededError, match="RepositoryModelLoad: no answer within the time"):
-            client.call(REPOSITORY_MODEL_LOAD, CHANGE, timeout_s=0.2)
+            client.call(REPOSITORY_MODEL_LOAD, CHANGE, timeout_s=0.5)
         _, done = plane.changes.get(timeout=TIMEOUT_S)
         assert not done.done()
         done.set_result(None)  # which nobody hears

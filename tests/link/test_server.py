@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from splitnet.emulate.ports import reserved_address
 from splitnet.errors import ConfigError, ModelError, NotFoundError, SplitNetError
 from splitnet.link import TierServer
 from splitnet.link.serving import exchange
@@ -28,7 +29,6 @@ from splitnet.protocol import (
 )
 from tests.link.peers import (
     TIMEOUT_S,
-    Address,
     Conversation,
     Plane,
     ask,
@@ -99,9 +99,9 @@ def _has_place(channel: grpc.Channel, plane: Plane) -> bool:
     name = str(id(talk))
     talk.send(encode_request(ask(2, id=name)))
     try:
-        request, _, answer = plane.held.get(timeout=0.2)
+        request, _, answer = plane.held.get(timeout=1.0)
         while request.id != name:  # of an attempt before, which came late
-            request, _, answer = plane.held.get(timeout=0.2)
+            request, _, answer = plane.held.get(timeout=1.0)
         answer.set_result(echo(request))
         return bool(talk.receive().response.tensors["x"][0] == 2)
     except queue.Empty:
@@ -117,9 +117,7 @@ def test_calls_are_bounded_and_leave_room_for_the_small_ones() -> None:
         calls = [infer.future(encode_request(ask(value)), timeout=TIMEOUT_S) for value in range(200)]
         eventually(lambda: sum(each.done() for each in calls) == 200 - 32)
         assert {each.code() for each in calls if each.done()} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
-        start_s = time.monotonic()
-        assert alive(b"", timeout=5) == SERVER_LIVE.encode_response(True)  # noqa: FBT003
-        assert time.monotonic() - start_s < 1.0
+        assert alive(b"", timeout=TIMEOUT_S / 2) == SERVER_LIVE.encode_response(True)  # noqa: FBT003
         assert "32 calls are unanswered" in refused(channel, encode_request(ask()))[1]
         waiting = [each for each in calls if not each.done()]
         request, _, answer = plane.next()
@@ -267,16 +265,16 @@ def test_a_call_without_an_answer_ends_at_the_tiers_own_limit() -> None:
     with serving(Plane(), default_deadline_ms=100.0) as server, dialled(server.address) as channel:
         start_s = time.monotonic()
         assert refused(channel, encode_request(ask()))[0] == "DEADLINE_EXCEEDED"
-        assert time.monotonic() - start_s < 2.0
+        assert time.monotonic() - start_s < TIMEOUT_S / 2
 
 
 def test_the_deadline_of_the_call_reaches_the_data_plane() -> None:
     plane = Plane()
     with serving(plane) as server, dialled(server.address) as channel:
-        with pytest.raises(grpc.RpcError):
-            call(channel, encode_request(ask()), timeout_s=0.5)
+        reply = unary(channel, MODEL_INFER.path).future(encode_request(ask()), timeout=TIMEOUT_S / 2)
         _, deadline, _ = plane.next()
-        assert deadline.remaining_s() < 0.5
+        assert 0 < deadline.remaining_s() < TIMEOUT_S / 2
+        reply.cancel()
 
 
 def test_the_small_calls_are_the_data_planes() -> None:
@@ -312,7 +310,7 @@ def test_stopping_tells_watchers_finishes_what_is_in_flight_and_does_not_wait_fo
             answer.set_result(echo(request))
         assert talk.receive().response.tensors["x"][0] == 2
         assert reply.result(TIMEOUT_S)
-        stopping.result(5.0)
+        stopping.result(TIMEOUT_S)
 
 
 def test_grace_ends_what_does_not() -> None:
@@ -324,19 +322,18 @@ def test_grace_ends_what_does_not() -> None:
         plane.next()
         start_s = time.monotonic()
         server.stop(0.2)
-        assert time.monotonic() - start_s < 2.0
+        assert time.monotonic() - start_s < TIMEOUT_S / 2
         with pytest.raises(grpc.RpcError):
             talk.receive()
 
 
 def test_the_port_is_free_again_after_a_stop() -> None:
-    address: Address = ("127.0.0.1", 0)
-    for _ in range(3):
-        server: TierServer = started(Plane(echo), listen=address)
-        address = server.address
-        with dialled(address) as channel:
-            assert call(channel, encode_request(ask(3))).tensors["x"][0] == 3
-        server.stop(1.0)
+    with reserved_address() as address:
+        for _ in range(3):
+            server: TierServer = started(Plane(echo), listen=address)
+            with dialled(address) as channel:
+                assert call(channel, encode_request(ask(3))).tensors["x"][0] == 3
+            server.stop(1.0)
 
 
 @pytest.mark.parametrize(

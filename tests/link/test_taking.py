@@ -136,7 +136,7 @@ def test_what_waits_beyond_its_deadline_is_dropped_and_told_at_once(way: str) ->
         start_s = time.monotonic()
         status, text = asked(channel, way, ask(id="late", parameters={"timeout": 200_000}))
         assert (status, "deadline" in text) == ("DEADLINE_EXCEEDED", True)
-        assert 0.2 <= time.monotonic() - start_s < 2.0
+        assert 0.2 <= time.monotonic() - start_s < TIMEOUT_S / 2
         assert plane.next()[2].cancelled()  # hence never computed
         eventually(lambda: ends.statuses() == ["DEADLINE_EXCEEDED"])
     assert ends.seen[0].request_id == "late"

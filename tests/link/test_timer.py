@@ -72,7 +72,7 @@ def test_closing_drops_what_is_not_due() -> None:
     timer.call_at(Deadline.after_ms(60_000), lambda: calls.put(1))
     start_s = time.monotonic()
     timer.close()
-    assert time.monotonic() - start_s < 2.0
+    assert time.monotonic() - start_s < TIMEOUT_S
     assert calls.empty()
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from splitnet.certificates import Authority
 from splitnet.config import TlsConfig
+from splitnet.emulate.ports import reserved_address
 from splitnet.errors import ConfigError
 from splitnet.link.client.channel import Target
 from splitnet.link.tls import client_credentials, diagnose, server_credentials
@@ -127,8 +128,8 @@ def test_what_is_not_tls_or_not_there(cam: TlsConfig) -> None:
         assert said == f"127.0.0.1:{port} does not speak TLS as expected: serves plaintext"
     with socket.create_server(("127.0.0.1", 0)) as mute:  # takes connections, and never says a word
         assert diagnose(cam, Target(mute.getsockname()), timeout_s=0.1) is None
-        closed = mute.getsockname()
-    assert diagnose(cam, Target(closed), timeout_s=TIMEOUT_S) is None
+    with reserved_address() as closed:
+        assert diagnose(cam, Target(closed), timeout_s=TIMEOUT_S) is None
 
 
 @pytest.mark.parametrize(

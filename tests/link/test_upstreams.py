@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from splitnet.deadline import Deadline
+from splitnet.emulate.ports import reserved_address
 from splitnet.errors import (
     ConfigError,
     DeadlineExceededError,
@@ -41,6 +42,9 @@ from tests.link.peers import (
     value_of,
 )
 from tests.programs.processes import eventually
+
+#: A deadline that passes while a request is with a server, which a busy machine has time to hand it to.
+HASTY_MS = 600.0
 
 
 class Notes(Events):
@@ -166,7 +170,8 @@ def test_where_all_refuse_the_last_refusal_is_the_answer() -> None:
 def test_a_late_first_answer_is_not_given_twice() -> None:
     slow, notes = Plane(), Notes()
     with serving(slow) as server, linked(server.address, events=notes) as link:
-        late = link.infer(ask(1, id="00000000000000aa"), Deadline.after_ms(100))
+        assert link.wait_until_known(TIMEOUT_S)
+        late = link.infer(ask(1, id="00000000000000aa"), Deadline.after_ms(HASTY_MS))
         first, _, first_answer = slow.next()
         assert isinstance(late.exception(TIMEOUT_S), DeadlineExceededError)
         again = link.infer(ask(2, id="00000000000000aa"), soon())
@@ -193,28 +198,29 @@ def test_an_id_goes_up_as_it_is_and_none_is_drawn() -> None:
 
 def test_silence_opens_the_breaker_and_service_returns_with_the_server() -> None:
     plane, notes = Plane(), Notes()
-    server = started(plane)
-    with linked(server.address, events=notes, breaker_failures=3) as link:
-        assert link.wait_until_known(TIMEOUT_S)
-        for _ in range(3):
-            late = link.infer(ask(), Deadline.after_ms(100))
-            assert isinstance(late.exception(TIMEOUT_S), DeadlineExceededError)
-            plane.next()
-        eventually(lambda: ("breaker", "open") in notes.told)
-        eventually(lambda: ("breaker", "half-open") in notes.told)
-        trial = link.infer(ask(), soon())
-        with pytest.raises(UnavailableError):
-            link.infer(ask(), soon())
-        request, _, answer = plane.next()
-        answer.set_result(echo(request))
-        assert value_of(trial) == 0
-        assert notes.told[-1] == ("breaker", "closed")
-        server.stop(0.0)
-        eventually(lambda: not link.connected)
-        with serving(Plane(echo), listen=server.address):
-            start_s = time.monotonic()
-            eventually(lambda: _answers(link), within_s=TIMEOUT_S)
-            assert time.monotonic() - start_s < 2.0
+    with reserved_address() as address:
+        server = started(plane, listen=address)
+        with linked(address, events=notes, breaker_failures=3) as link:
+            assert link.wait_until_known(TIMEOUT_S)
+            for _ in range(3):
+                late = link.infer(ask(), Deadline.after_ms(HASTY_MS))
+                assert isinstance(late.exception(TIMEOUT_S), DeadlineExceededError)
+                plane.next()
+            eventually(lambda: ("breaker", "open") in notes.told)
+            eventually(lambda: ("breaker", "half-open") in notes.told)
+            trial = link.infer(ask(), soon())
+            with pytest.raises(UnavailableError):
+                link.infer(ask(), soon())
+            request, _, answer = plane.next()
+            answer.set_result(echo(request))
+            assert value_of(trial) == 0
+            assert notes.told[-1] == ("breaker", "closed")
+            server.stop(0.0)
+            eventually(lambda: not link.connected)
+            with serving(Plane(echo), listen=address):
+                start_s = time.monotonic()
+                eventually(lambda: _answers(link), within_s=TIMEOUT_S)
+                assert time.monotonic() - start_s < TIMEOUT_S / 2
 
 
 def test_a_breaker_that_opens_gives_back_what_is_in_flight_and_others_take_it() -> None:
@@ -228,7 +234,7 @@ def test_a_breaker_that_opens_gives_back_what_is_in_flight_and_others_take_it() 
         futures = [link.infer(ask(value), soon()) for value in range(8)]
         for _ in range(4):
             plane.next()
-        expired = [link.infer(ask(value), Deadline.after_ms(250)) for value in range(2)]
+        expired = [link.infer(ask(value), Deadline.after_ms(HASTY_MS)) for value in range(2)]
         assert sum(future.exception(TIMEOUT_S) is not None for future in expired) == 1
         assert [value_of(future) for future in futures] == list(range(8))
 

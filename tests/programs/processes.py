@@ -111,8 +111,8 @@ def eventually(condition: Callable[[], object], *, within_s: float = TIMEOUT_S) 
         time.sleep(0.005)
 
 
-def in_time(measure: Callable[[], float], limit_s: float, *, tries: int = 3) -> None:
-    """Hold the best of a few runs of `measure`, which returns seconds, to `limit_s`: a neighbour may disturb one.
+def in_time(measure: Callable[[], float], limit_s: float, *, tries: int = 20) -> None:
+    """Hold the best run of `measure`, which returns seconds, to `limit_s`: neighbours may disturb a few in a row.
 
     Raises:
         AssertionError: none was faster.
@@ -120,7 +120,7 @@ def in_time(measure: Callable[[], float], limit_s: float, *, tries: int = 3) -> 
     took: list[float] = []
     while not took or (min(took) >= limit_s and len(took) < tries):
         took.append(measure())
-    assert min(took) < limit_s
+    assert min(took) < limit_s, f"{len(took)} tries took {min(took):.3f} to {max(took):.3f} s"
 
 
 def _environment() -> dict[str, str]:

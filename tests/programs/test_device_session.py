@@ -2,7 +2,6 @@
 
 import math
 import queue
-import socket
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import wait
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 
 from splitnet.config import format_address
 from splitnet.emulate import LinkShape, ShapedLink
+from splitnet.emulate.ports import reserved_address
 from splitnet.errors import ConfigError, InvalidArgumentError, NotFoundError, OverloadedError, UnavailableError
 from splitnet.tensors import Array
 from splitnet_device import Answer, Session
@@ -198,9 +198,10 @@ def test_wrong_options_are_refused(
 
 
 def test_it_connects_when_the_edge_comes_later(packages: Packages, samples: Samples) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        address = reserved.getsockname()
-    with Session(packages.split, upstream=format_address(address), deadline_ms=LONG_MS) as session:
+    with (
+        reserved_address() as address,
+        Session(packages.split, upstream=format_address(address), deadline_ms=LONG_MS) as session,
+    ):
         assert session.infer(samples.at("edge")).fallbacks == ("UNAVAILABLE",)
         with running("edge", package=packages.split, listen=address):
             eventually(lambda: session.infer(samples.at("edge")).exits == ("edge",))

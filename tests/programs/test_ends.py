@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from splitnet.emulate import LinkShape, ShapedLink
+from splitnet.emulate import LinkShape, ShapedLink, Stall
 from splitnet.protocol import MODEL_INFER, InferRequest, encode_request
 from splitnet_device import Answer, Session
 from tests.link.peers import Conversation, call, dialled, unary
@@ -59,18 +59,24 @@ def test_an_edge_waits_for_its_cloud(
 ) -> None:
     ended: list[Future[Answer]] = []
     with (
-        ShapedLink(service.cloud.address, LinkShape(delay_s=0.3)) as link,
+        ShapedLink(service.cloud.address, LinkShape()) as link,
         running("edge", package=packages.split, upstream=link.address, options=uncached) as edge,
         Session(packages.split, upstream=edge.target, deadline_ms=TIMEOUT_S * 1e3) as session,
+        dialled(edge.address) as channel,
     ):
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S)
+        assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
         eventually(lambda: session.infer(samples.at("cloud")).exits == ("cloud",))
+        link.inject(Stall(None, "down"))
         asked_bytes = link.stats().up_bytes
         flying = [session.submit(samples.at("cloud", 4)) for _ in range(5)]
         for future in flying:
             future.add_done_callback(ended.append)
         eventually(lambda: link.stats().up_bytes > asked_bytes + 5 * 4 * 48 * 4)
         edge.process.send_signal(number)
+        assert next(watch).status == NOT_SERVING
         assert not ended
+        link.heal()
         for future in flying:
             assert (future.result(TIMEOUT_S).exits, future.result().fallback) == (("cloud",) * 4, False)
         assert edge.ended() == 0
@@ -92,7 +98,7 @@ def test_an_idle_tier_ends_at_once_however_many_watch(packages: Packages, number
         edge.process.send_signal(number)
         assert next(watch).status == NOT_SERVING
         assert edge.ended() == 0
-        assert time.monotonic() - start_s < 5.0
+        assert time.monotonic() - start_s < TIMEOUT_S / 2
 
 
 def test_what_outlives_the_grace_is_dropped(packages: Packages, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def edge(folder: Path, hall: Authority, package: Path) -> Iterator[Program]:
 def device(package: Path, edge: Program, data: Path, tls: TlsConfig, *options: str) -> Finished:
     return run(
         *("device", "--package", str(package), "--upstream", edge.target, "--input", str(data)),
-        *("--deadline-ms", "5000", "--json", "--tls", str(tls.directory), *options),
+        *("--deadline-ms", "20000", "--json", "--tls", str(tls.directory), *options),
     )
 
 
