@@ -1,16 +1,22 @@
 """The documentation holds: its Python runs, its commands and options exist, its links lead somewhere."""
 
 import functools
-import os
 import re
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+with warnings.catch_warnings():
+    # Typer imports what Click 8.2 deprecates.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from typer.testing import CliRunner
+
+from splitnet.cli.main import app
 from splitnet.config import (
     AccessRule,
     AdaptiveConfig,
@@ -117,15 +123,8 @@ def _spans(page: Path) -> list[str]:
 @functools.cache
 def _options(*command: str) -> frozenset[str]:
     """The options of a command, and of the commands below it, from their help."""
-    done = subprocess.run(
-        [sys.executable, "-m", "splitnet", *command, "--help"],
-        env=os.environ | {"COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=TIMEOUT_S,
-    )
-    assert done.returncode == 0, done.stderr
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, [*command, "--help"])
+    assert done.exit_code == 0, done.output
     own = frozenset(OPTION.findall("\n".join(re.findall(r"^│.*", done.stdout, re.MULTILINE))))
     names = re.findall(r"^│ (\w+)", "\n".join(BELOW.findall(done.stdout)), re.MULTILINE)
     return own.union(*(_options(*command, name) for name in names))

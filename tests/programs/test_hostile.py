@@ -342,8 +342,8 @@ def test_an_answer_that_lacks_an_output_ends_the_request(packages: Packages) -> 
 
 def test_a_segment_that_hangs_does_not_outlast_the_grace(packages: Packages, tmp_path: Path) -> None:
     (tmp_path / "cloud.toml").write_text("grace_s = 0.3\ndeadline_ms = 600000.0\nworkers = 1\nmax_batch = 65536")
-    # At this share of the speed a batch of 65,536 takes more than a minute.
-    options = ["--emulated-speed", "0.0001", "--config", str(tmp_path / "cloud.toml")]
+    # At this share of the speed a batch of 65,536 takes more than 10 s.
+    options = ["--emulated-speed", "0.001", "--config", str(tmp_path / "cloud.toml")]
     with running("cloud", package=packages.split, options=options) as cloud, dialled(cloud.address) as channel:
         message = good(tensors={"x": np.zeros((65536, 12), np.float32)})
         talk = Conversation(channel)
@@ -353,6 +353,6 @@ def test_a_segment_that_hangs_does_not_outlast_the_grace(packages: Packages, tmp
         talk.send(b"")  # answered at once: what was sent before it has been taken
         assert talk.receive().error_message
         cloud.process.terminate()
-        assert cloud.ended() == 0  # in less time than the segment takes
+        assert cloud.ended(within_s=10.0) == 0
         assert "requests are not over" in cloud.logged()
         assert reply.code() is not grpc.StatusCode.OK
