@@ -6,12 +6,13 @@ import time
 from collections import Counter
 from concurrent.futures import Future
 
-from splitnet.adaptive import PlanChooser
+from splitnet.adaptive import PlanChooser, SampleEnd
 from splitnet.config import AdaptiveConfig
-from splitnet.errors import SplitNetError
+from splitnet.errors import DeadlineExceededError, SplitNetError, outcome_of
 from splitnet.runtime import Answer
 from splitnet.telemetry import Exchange
 from splitnet.tiers import TIERS, Tier
+from splitnet_device.asked import Asked
 from splitnet_device.running import RunningPlan, RunningVersion
 
 logger = logging.getLogger(__name__)
@@ -41,12 +42,18 @@ class Choice:
         """The plan that requests begin on."""
         return self.running.prepare(self._chooser.current)
 
-    def choose(self, in_flight: int, samples: int) -> tuple[str, RunningPlan]:
-        """Return the id of the plan so far, and the plan for a request that comes now."""
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the link has fallen silent, and probes are finding out if it is dead."""
+        return self._chooser.is_doubtful
+
+    def choose(self, in_flight: int, samples: int) -> tuple[RunningPlan, tuple[str, str] | None]:
+        """Return the plan for a request that comes now, and where another follows one by that, the ids of both."""
         with self._lock:
             before = self._chooser.current
             chosen = self._chooser.choose(time.monotonic(), in_flight=in_flight, samples=samples)
-        return before, self.running.prepare(chosen)
+            after = self._chooser.current
+        return self.running.prepare(chosen), (before, after) if after != before else None
 
     def set_link(self, *, up: bool) -> None:
         """Note whether the tier above is reached."""
@@ -62,15 +69,22 @@ class Choice:
         """Watch a request that goes up."""
         with self._lock:
             ticket = self._chooser.sent(plan, samples, time.monotonic())
-        above.add_done_callback(lambda _: self._returned(ticket))
+        above.add_done_callback(lambda done: self._returned(ticket, unanswered=_is_late(done)))
 
     def observe(self, exchange: Exchange) -> None:
         """Learn from a message to the tier above and its answer."""
         with self._lock:
             self._chooser.observe(exchange, time.monotonic())
 
-    def answered(self, plan: str, answer: Answer) -> None:
-        """Learn from an answer what the tiers take."""
+    def ended(self, asked: Asked, answer: Answer | None, error: BaseException | None) -> None:
+        """Learn from a request's end: what the tiers take, or which of them is not there."""
+        plan = asked.plan.entry.id
+        with self._lock:
+            self._chooser.ended(plan, _ends(answer, error), asked_s=asked.start_s, now_s=time.monotonic())
+        if answer is not None and not answer.fallback:
+            self._answered(plan, answer)
+
+    def _answered(self, plan: str, answer: Answer) -> None:
         at = Counter(answer.exits)
         reached: dict[Tier, int] = {
             tier: sum(at[deeper] for deeper in TIERS[index:]) for index, tier in enumerate(TIERS)
@@ -78,20 +92,44 @@ class Choice:
         with self._lock:
             self._chooser.answered(plan, reached=reached, compute_ms=answer.timings_ms, queue_ms=answer.queue_ms)
 
-    def probe(self, timeout_s: float) -> None:
-        """Probe the link where that is worth it, and wait for the answer, at most `timeout_s` seconds."""
+    def probe(self) -> bool:
+        """Probe the link where that is worth it, for a second at most, and return whether there was no answer."""
         with self._lock:
             nbytes = self._chooser.probe(time.monotonic())
             if nbytes is None:
-                return
+                return False
+            timeout_s = self._chooser.patience_s(nbytes)
             ticket = self._chooser.sent_probe(nbytes, time.monotonic())
+        unanswered = False
         try:
             self.running.probe(nbytes, timeout_s)  # the link tells of the exchange
         except SplitNetError as err:
             logger.debug("a probe of the link failed: %s", err)
+            unanswered = isinstance(err, DeadlineExceededError)
         finally:
-            self._returned(ticket)
+            self._returned(ticket, unanswered=unanswered)
+        return unanswered
 
-    def _returned(self, ticket: int) -> None:
+    def unanswered(self) -> None:
+        """Note that the tier above said nothing to a question beside the requests."""
         with self._lock:
-            self._chooser.returned(ticket, time.monotonic())
+            self._chooser.unanswered()
+
+    def _returned(self, ticket: int, *, unanswered: bool) -> None:
+        with self._lock:
+            self._chooser.returned(ticket, time.monotonic(), unanswered=unanswered)
+
+
+def _is_late(above: "Future[Answer]") -> bool:
+    return not above.cancelled() and isinstance(above.exception(), DeadlineExceededError)
+
+
+def _ends(answer: Answer | None, error: BaseException | None) -> list[SampleEnd]:
+    """How the samples of a request ended; an answer that a tier above had kept does not tell who is there now."""
+    if answer is None:
+        return [SampleEnd("", outcome_of(error).status if error is not None else "")]
+    is_kept = not any(tier in answer.timings_ms for tier in TIERS[1:])
+    return [
+        SampleEnd("" if is_kept and tier in TIERS[1:] else tier, reason)
+        for tier, reason in zip(answer.exits, answer.fallbacks, strict=True)
+    ]

@@ -6,9 +6,10 @@ import time
 from concurrent.futures import Future
 
 from splitnet.config import AdaptiveConfig
-from splitnet.errors import PeerError, SplitNetError
+from splitnet.errors import DeadlineExceededError, PeerError, SplitNetError
 from splitnet.runtime import Answer
 from splitnet.telemetry import Events, Exchange
+from splitnet_device.asked import Asked
 from splitnet_device.choice import Choice
 from splitnet_device.running import RunningPlan, RunningVersion
 
@@ -17,9 +18,9 @@ logger = logging.getLogger(__name__)
 # While requests come, how often it is looked whether the link is to be probed; for how long after the last one.
 _LOOK_S, _BUSY_S = 0.05, 2.0
 # A tier above that does not offer a plan is asked again so much later, and has so long to say so.
-_ASK_AGAIN_S, _ABOVE_S = 1.0, 5.0
-# For a probe, which takes some 20 ms on the link as it is believed to be; five that fail are a dead link.
-_PROBE_S = 1.0
+_ASK_AGAIN_S, _ASK_S = 1.0, 1.0
+# For the first attempt to connect, and for this thread to end.
+_FIRST_S, _CLOSE_S = 5.0, 5.0
 
 
 class Planning(Events):
@@ -73,10 +74,11 @@ class Planning(Events):
         if choice is None:
             running = self.running
             return running, running.default
-        before, plan = choice.choose(in_flight, samples)
-        if plan.entry.id != before:
-            logger.info("plan %s follows plan %s", plan.entry.id, before)
-            self._events.plan_switch(before, plan.entry.id)
+        plan, change = choice.choose(in_flight, samples)
+        if change is not None:
+            before, after = change
+            logger.info("plan %s follows plan %s", after, before)
+            self._events.plan_switch(before, after)
         self._asked_s = time.monotonic()
         self._wake.set()
         return choice.running, plan
@@ -86,14 +88,15 @@ class Planning(Events):
         if (choice := self._of(plan)) is not None:
             choice.follow(plan, samples, above)
 
-    def ended(self, plan: str, answer: Answer | None) -> None:
+    def ended(self, asked: Asked, answer: Answer | None, error: BaseException | None) -> None:
         """Learn from a request's end; where it is no answer as planned, see whether the plan is offered still."""
+        plan = asked.plan.entry.id
         choice = self._of(plan)
         if choice is None:
             return
-        if answer is not None and not answer.fallback:
-            choice.answered(plan, answer)
-        elif plan != choice.running.manifest.plan.id:  # the default one is always offered
+        choice.ended(asked, answer, error)
+        is_whole = answer is not None and not answer.fallback
+        if not is_whole and plan != choice.running.manifest.plan.id:  # the default one is always offered
             with self._due_lock:
                 self._due.setdefault(plan, time.monotonic() + _ASK_AGAIN_S)
             self._wake.set()
@@ -118,7 +121,7 @@ class Planning(Events):
         self._closed = True
         self._wake.set()
         if self._thread is not None:
-            self._thread.join(timeout=_ABOVE_S)
+            self._thread.join(timeout=_CLOSE_S)
 
     def _of(self, plan: str) -> Choice | None:
         """The choice that knows `plan`; a request may end after another version was loaded."""
@@ -131,29 +134,38 @@ class Planning(Events):
             self._wake.clear()
             choice = self._choice
             try:
-                if choice is not None:
-                    self._make_ready(choice)
-                    choice.probe(_PROBE_S)
+                if choice is not None and self._look_after(choice):
+                    continue
             except Exception:  # or no plan would ever be changed again
                 logger.exception("plans are not looked after")
             self._wake.wait(self._pause_s())
-            if time.monotonic() - self._asked_s < _BUSY_S and not self._closed:
+            if self._is_busy() and not self._closed:
                 time.sleep(_LOOK_S)
+
+    def _look_after(self, choice: Choice) -> bool:
+        """Probe the link, make plans ready, and return whether to go on at once: a probe had no answer."""
+        if choice.probe():
+            return True
+        if not (choice.is_doubtful and self._is_busy()):  # pings find out sooner that nobody answers
+            self._make_ready(choice)
+        return False
+
+    def _is_busy(self) -> bool:
+        return time.monotonic() - self._asked_s < _BUSY_S
 
     def _pause_s(self) -> float | None:
         """How long to wait for something to do."""
-        now_s = time.monotonic()
-        if now_s - self._asked_s < _BUSY_S:
+        if self._is_busy():
             return _LOOK_S
         with self._due_lock:
-            return max(0.0, min(self._due.values()) - now_s) if self._due else None
+            return max(0.0, min(self._due.values()) - time.monotonic()) if self._due else None
 
     def _make_ready(self, choice: Choice) -> None:
         """Load the plans that are due here, and have the tier above load them."""
         with self._due_lock:
             due = [plan for plan, at_s in self._due.items() if at_s <= time.monotonic()]
         if due:
-            choice.set_link(up=choice.running.is_reached(_ABOVE_S))
+            choice.set_link(up=choice.running.is_reached(_FIRST_S))
         for plan in due:
             if self._closed or choice is not self._choice:
                 return
@@ -169,7 +181,11 @@ class Planning(Events):
     def _try(self, choice: Choice, plan: str) -> float | None:
         """Make one plan ready if that can be done now; return when to try again, None where that is not needed."""
         try:
-            ready = choice.running.make_ready(plan, _ABOVE_S)
+            ready = choice.running.make_ready(plan, _ASK_S)
+        except DeadlineExceededError as err:
+            logger.debug("plan %s: %s", plan, err)
+            choice.unanswered()
+            return time.monotonic() + _ASK_AGAIN_S
         except PeerError as err:
             logger.debug("plan %s: %s", plan, err)
             ready = False

@@ -2,32 +2,24 @@
 
 import itertools
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from splitnet.adaptive.absence import Absence, SampleEnd, deepest
 from splitnet.adaptive.link_estimate import LinkEstimate
 from splitnet.adaptive.prediction import MESSAGE_BYTES, Conditions, predict
+from splitnet.adaptive.probing import Probing
 from splitnet.adaptive.tier_estimates import TierEstimates
 from splitnet.config import AdaptiveConfig
 from splitnet.package import LinkEntry, Manifest, PlanEntry
 from splitnet.telemetry import Exchange
-from splitnet.tiers import Tier
+from splitnet.tiers import TIERS, Tier
 
 # How fast what a device sees of load and tiers is believed: a mean over about so many seconds, or answers.
 _LOAD_S = 1.0
 _NEWEST = 0.2
 # A device of which nobody asks anything has nothing to find out.
 _ASKED_S = 2.0
-# A probe takes this long at the bandwidth that is believed: enough to tell, little to wait behind.
-_PROBE_TAKES_S = 0.02
-_LEAST_PROBE_BYTES, _MOST_PROBE_BYTES = 2_048, 262_144
-#: A probe for the round trip alone.
-PING_BYTES = 64
-_PING_EVERY_S = 5.0
-# After a rise the next probe comes soon, since the last could not show all of it; only a rise that lasts is
-# believed. A drop is believed at once: to send too much costs more than to compute too much.
-_NEXT_PROBE_S = 0.05
-_RISE_LASTS_S = 0.25
 # So much faster a link is imagined, or as fast as it ever was, to see whether any plan would gain by it.
 _HOPED_FOR = 16.0
 
@@ -55,15 +47,21 @@ class PlanChooser:
             config: margin, hold time and probes.
         """
         self._plans = {plan.id: plan for plan in manifest.plans if plan.id in plans}
+        self._order = {name: index for index, name in enumerate(self._plans)}
+        self._above: dict[str, tuple[Tier, ...]] = {
+            name: tuple(stage.tier for stage in plan.stages[1:]) for name, plan in self._plans.items()
+        }
         self._config = config
         self.current = manifest.plan.id
         self._ready = {self.current} | {plan.id for plan in self._plans.values() if not plan.wires}
         self._planned = manifest.links
         self.link = LinkEstimate(manifest.links[0])
         self._tiers = TierEstimates()
+        self._absences: dict[Tier, Absence] = {tier: Absence() for tier in TIERS[1:]}
+        self._probing = Probing(config.probe_s)
         self._load, self._samples = 1.0, 1.0
         self._is_up = True
-        self._asked_s = self._switched_s = self._pinged_s = self._probed_s = self._rose_s = -math.inf
+        self._asked_s = self._switched_s = -math.inf
         self._sent: dict[int, _Sent] = {}
         self._tickets = itertools.count()
 
@@ -72,7 +70,12 @@ class PlanChooser:
         (self._ready.add if ready else self._ready.discard)(plan)
 
     def set_link(self, *, up: bool) -> None:
-        """Note whether the tier above is reached at all."""
+        """Note whether the tier above is reached at all; when it is again, it may be another one, or anew."""
+        if up and not self._is_up:
+            self.link.renewed()
+            self._probing.renewed()
+            for absence in self._absences.values():
+                absence.forget()
         self._is_up = up
 
     def sent(self, plan: str, samples: int, now_s: float) -> int:
@@ -84,21 +87,29 @@ class PlanChooser:
         """Note that a probe goes up, and return the ticket to end it with."""
         return self._enter(_Sent(None, nbytes + MESSAGE_BYTES, now_s))
 
-    def returned(self, ticket: int, now_s: float) -> None:
-        """Note that what went up is over, whatever its end; what took too long tells something of the link."""
+    def returned(self, ticket: int, now_s: float, *, unanswered: bool = False) -> None:
+        """Note that what went up is over, whatever its end; what took too long tells something of the link.
+
+        Args:
+            ticket: of what went up.
+            now_s: the time.
+            unanswered: whether nothing came back in time.
+        """
         self._look_at_overdue(now_s)
         self._sent.pop(ticket, None)
+        if unanswered:
+            self.unanswered()
+
+    def unanswered(self) -> None:
+        """Note that something that went up had no answer in time."""
+        self._probing.unanswered()
 
     def observe(self, exchange: Exchange, now_s: float) -> None:
         """Learn from a message to the tier above and its answer, a probe's among them."""
         remote_s = self._remote_s(self._plans[self.current]) if exchange.remote_s is None else exchange.remote_s
         before_bps = self.link.bandwidth_bps
         self.link.observe(exchange, remote_s, now_s)
-        if self.link.moved_s == now_s:
-            if self.link.bandwidth_bps < before_bps:
-                self._rose_s = -math.inf
-            elif not self._is_rising(now_s):
-                self._rose_s = now_s
+        self._probing.heard(self.link, before_bps, now_s)
 
     def answered(
         self,
@@ -120,8 +131,30 @@ class PlanChooser:
             self._plans[plan], self._asked_s, reached=reached, compute_ms=compute_ms, queue_ms=queue_ms
         )
 
+    def ended(self, plan: str, ends: Sequence[SampleEnd], *, asked_s: float, now_s: float) -> None:
+        """Learn from a request's end whether the tiers are there that its plan goes on to.
+
+        Args:
+            plan: by which it was run.
+            ends: how its samples ended, one or more.
+            asked_s: when it was made.
+            now_s: the time.
+        """
+        needed, answered = self._above[plan], TIERS[1 : TIERS.index(deepest(ends)) + 1]
+        failed = self._is_up and any(each.blames_above for each in ends)
+        for tier in needed:
+            absence = self._absences[tier]
+            if tier in answered:
+                absence.answered(asked_s, now_s)
+            elif failed and tier == needed[-1]:
+                absence.failed(asked_s, now_s)
+            else:
+                absence.told_nothing(asked_s)
+
     def choose(self, now_s: float, *, in_flight: int = 1, samples: int = 1) -> str:
         """Return the plan for a request that comes now.
+
+        It is `current`, but for a request that finds out whether a tier that was gone is back.
 
         Args:
             now_s: the time.
@@ -131,17 +164,25 @@ class PlanChooser:
         self._note_load(now_s, in_flight, samples)
         self._look_at_overdue(now_s)
         conditions = self._conditions()
-        values = {plan: self._value(self._plans[plan], conditions) for plan in self._candidates()}
-        if self.current not in values:
-            self._switch(min(values, key=values.__getitem__), now_s)
-            return self.current
-        best = min(values, key=values.__getitem__)
-        is_better = values[best] < values[self.current] * (1 - self._config.margin)
-        held = now_s - self._switched_s >= self._config.hold_s
-        waits = self._is_rising(now_s) and self._sends(best) > self._sends(self.current)
-        if is_better and (held or values[self.current] == math.inf) and not waits:
-            self._switch(best, now_s)
+        values = {plan: self._value(self._plans[plan], conditions) for plan in self._ready_plans()}
+        there = {plan: value for plan, value in values.items() if not self._gone(plan)} or values
+        self._settle(there, now_s)
+        for absence in self._absences.values():
+            absence.passed()
+        for plan in sorted(values.keys() - there.keys(), key=values.__getitem__):
+            if self._is_better(values[plan], values[self.current]) and self._is_tried(plan, now_s):
+                return plan
         return self.current
+
+    def _settle(self, values: Mapping[str, float], now_s: float) -> None:
+        """Change the plan if another one is better, or this one cannot be run."""
+        best = min(values, key=values.__getitem__)
+        if self.current in values:
+            held = now_s - self._switched_s >= self._config.hold_s or values[self.current] == math.inf
+            waits = self._probing.is_rising(now_s) and self._sends(best) > self._sends(self.current)
+            if not self._is_better(values[best], values[self.current]) or not held or waits:
+                return
+        self.current, self._switched_s = best, now_s
 
     def probe(self, now_s: float) -> int | None:
         """Return the bytes of a probe that is worth sending now; None where none is.
@@ -149,39 +190,49 @@ class PlanChooser:
         Nothing may be under way, requests must come, and the bandwidth matter: on a faster link another plan would
         run, and what is sent anyway does not show whether it is one.
         """
-        every_s, candidates = self._config.probe_s, self._candidates()
-        if not every_s or self._sent or not self._is_up or now_s - self._asked_s > _ASKED_S or len(candidates) < 2:
+        if self._sent or not self._is_up or now_s - self._asked_s > _ASKED_S:
             return None
-        if now_s - self._pinged_s >= (_PING_EVERY_S if self.link.knows_rtt else every_s):
-            self._pinged_s = now_s
-            return PING_BYTES
-        if not self._is_due(now_s) or not self._would_gain(candidates):
+        if len(self._ready_plans()) < 2 and not self.is_doubtful:
             return None
-        self._probed_s = now_s
-        nbytes = int(self.link.bandwidth_bps * _PROBE_TAKES_S / 8)
-        return min(max(nbytes, _LEAST_PROBE_BYTES), _MOST_PROBE_BYTES)
+        return self._probing.next_bytes(self.link, now_s, self._would_gain)
 
-    def _is_due(self, now_s: float) -> bool:
-        told_s = self.link.told_s if self.link.told_s is not None else -math.inf
-        if self._is_rising(now_s):
-            return now_s - self._probed_s >= _NEXT_PROBE_S
-        return now_s - max(told_s, self._probed_s) >= self._config.probe_s
+    def patience_s(self, nbytes: float) -> float:
+        """How long the answer to a probe of so many bytes is waited for, seconds."""
+        return self._probing.patience_s(self.link, nbytes + MESSAGE_BYTES)
 
-    def _is_rising(self, now_s: float) -> bool:
-        """Whether a rise was seen just now, which may have been a burst, or only part of a larger one."""
-        return now_s - self._rose_s < _RISE_LASTS_S
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the link has fallen silent, and pings are finding out if it is dead."""
+        return self._is_up and self._probing.is_doubtful
 
     def _sends(self, plan: str) -> float:
         return sum(wire.sample_bytes for wire in self._plans[plan].wires[:1])
 
-    def _would_gain(self, candidates: Collection[str]) -> bool:
+    def _is_better(self, value: float, than: float) -> bool:
+        return value < than * (1 - self._config.margin)
+
+    def _gone(self, plan: str) -> list[Absence]:
+        """Of the tiers that a plan needs, those that are not there."""
+        return [self._absences[tier] for tier in self._above[plan] if self._absences[tier].is_gone]
+
+    def _is_tried(self, plan: str, now_s: float) -> bool:
+        """Whether a request is to find out now if the tiers are back that `plan` waits for."""
+        gone = self._gone(plan)
+        is_due = all(absence.is_due(now_s) for absence in gone)
+        if is_due:
+            for absence in gone:
+                absence.tried()
+        return is_due
+
+    def _would_gain(self) -> bool:
         now = self._conditions()
         bandwidth_bps = max(self.link.bandwidth_bps * _HOPED_FOR, self.link.fastest_bps)
         fast = now.links[0].model_copy(update={"bandwidth_bps": bandwidth_bps})
         hoped_for = replace(now, links=(fast, now.links[1]))
-        return min(candidates, key=lambda plan: self._value(self._plans[plan], hoped_for)) != self.current
+        values = {plan: self._value(self._plans[plan], hoped_for) for plan in self._ready_plans()}
+        return min(values, key=values.__getitem__) != self.current
 
-    def _candidates(self) -> list[str]:
+    def _ready_plans(self) -> list[str]:
         return [plan for plan in self._plans if plan in self._ready] or [self.current]
 
     def _conditions(self) -> Conditions:
@@ -197,10 +248,10 @@ class PlanChooser:
         )
 
     def _value(self, plan: PlanEntry, conditions: Conditions) -> float:
-        """What the plan was made for, ms; of energy and bytes, the link's bandwidth changes nothing."""
-        if plan.objective in ("energy", "bytes"):
-            return 0.0 if plan.id == self.current else 1.0
+        """What the plan was made for, ms; for energy and bytes, which no link changes, its place among them."""
         predicted = predict(plan, conditions)
+        if plan.objective in ("energy", "bytes") and predicted.latency_ms < math.inf:
+            return float(self._order[plan.id])
         return predicted.slowest_ms if plan.objective == "throughput" else predicted.latency_ms
 
     def _remote_s(self, plan: PlanEntry | None) -> float:
@@ -222,7 +273,3 @@ class PlanChooser:
         ticket = next(self._tickets)
         self._sent[ticket] = sent
         return ticket
-
-    def _switch(self, plan: str, now_s: float) -> None:
-        self.current = plan
-        self._switched_s = now_s

@@ -84,6 +84,7 @@ class LinkEstimate:
         self._trips: deque[_Trip] = deque(maxlen=_ROUND_TRIPS)
         self._past: deque[_Past] = deque(maxlen=_RECENT)
         self._late_s: deque[float] = deque(maxlen=_LATENESS)
+        self._heard_bps = self.bandwidth_bps
         self._suspected_bps: float | None = None
         self._passed_s = -math.inf
 
@@ -139,6 +140,7 @@ class LinkEstimate:
         if self.carry_s(nbytes) > network_s > 0:  # no link is faster than its bandwidth
             self._move(8 * nbytes / network_s, now_s)
         self._past.append(this)
+        self._heard_bps = self.bandwidth_bps
 
     def overdue(self, nbytes: float, sent_s: float, remote_s: float, now_s: float) -> None:
         """Look at a message that has no answer yet: the longest under way, so that none is before it.
@@ -154,6 +156,10 @@ class LinkEstimate:
         usual_s = max(_OVERDUE_S, self._often_late_s) + _OVERDUE * remote_s
         if waited_s > max(_OVERDUE * expected_s, expected_s + usual_s):
             self._move(_OVERDUE_IS_HALF_WAY * 8 * nbytes / waited_s, now_s)
+
+    def renewed(self) -> None:
+        """Note a new connection: what silence seemed to say of the bandwidth was said by a dead one."""
+        self._set(max(self.bandwidth_bps, self._heard_bps))
 
     def _together(self, this: _Past) -> float:
         """The share of its time that a message took when it is shared out evenly with those right before it.
