@@ -131,3 +131,12 @@ def take_samples(spec: TensorSpec, array: Array, which: NDArray[np.intp]) -> Arr
     """Return the samples `which` of `array`, C-contiguous, along the batch axis of `spec`."""
     axis = spec.batch_axis
     return array if axis is None else np.ascontiguousarray(np.take(array, which, axis=axis))
+
+
+def kept(array: Array) -> Array:
+    """Return a copy that nobody can change, C-contiguous.
+
+    Made without letting other threads run: where numpy copies 500 elements or more it does, and the copying thread
+    then waits, up to milliseconds where they are busy, to go on.
+    """
+    return np.ndarray(array.shape, array.dtype, array.tobytes())

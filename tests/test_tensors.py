@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 
 from splitnet.errors import InvalidArgumentError
-from splitnet.tensors import BATCH, DTYPES, Array, TensorSpec, batch_size, take_samples
+from splitnet.tensors import BATCH, DTYPES, Array, TensorSpec, batch_size, kept, take_samples
 
 SIZES = st.integers(1, 4)
 
@@ -114,3 +115,19 @@ def test_tensors_that_do_not_belong_together_are_refused(changes: dict[str, Arra
     tensors = {name: array for name, array in (GOOD | changes).items() if array is not None}
     with pytest.raises(InvalidArgumentError, match=text):
         batch_size((IMAGE, MASK, TABLE), tensors)
+
+
+@given(
+    arrays(
+        st.sampled_from(["uint8", "bool", "<f4", "int64", "float16"]),
+        array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4),
+    )
+)
+def test_what_is_kept_is_the_same_and_cannot_be_changed(array: Array) -> None:
+    for each in (array, array.T):
+        copy = kept(each)
+        assert (copy.dtype, copy.shape) == (each.dtype, each.shape)
+        assert copy.tobytes() == each.tobytes()
+        assert not np.shares_memory(copy, each)
+        assert copy.flags.c_contiguous
+        assert not copy.flags.writeable

@@ -14,7 +14,7 @@ import numpy as np
 from splitnet.config import DeviceConfig
 from splitnet.errors import ConfigError, OverloadedError, SplitNetError
 from splitnet.package import Manifest
-from splitnet.runtime import Answer
+from splitnet.runtime import Answer, settle
 from splitnet.samples import Samples, read_samples
 from splitnet.tensors import Tensors
 from splitnet.tier.telling import telling
@@ -128,6 +128,7 @@ def run(
         specs = tuple(entry.to_spec() for entry in session.manifest.model.inputs)
         samples = read_samples(source, specs, limit=limit)
         session.wait_for_link(_CONNECT_S)
+        settle()
         on_start(samples.count)
         this_run = Run(session, samples, config.in_flight, on_outcome)
         with following_versions(session, config.package, key=config.package_key):

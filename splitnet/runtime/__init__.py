@@ -1,6 +1,6 @@
 """Running segments: sessions, stages, the router between them, lines of requests, bounded execution."""
 
-from splitnet.runtime.allocator import keep_memory
+from splitnet.runtime.allocator import keep_memory, settle
 from splitnet.runtime.answer import Answer, AnswerBuilder
 from splitnet.runtime.emulation import slowed
 from splitnet.runtime.executor import BoundedExecutor
@@ -19,5 +19,6 @@ __all__ = [
     "Segment",
     "Stage",
     "keep_memory",
+    "settle",
     "slowed",
 ]

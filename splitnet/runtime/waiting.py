@@ -66,7 +66,8 @@ class Line(Generic[J]):
         self._waiting: list[tuple[int, int, J]] = []  # a heap
         self._samples = 0
         self._sample_s = 0.0
-        self._soonest_s = math.inf
+        # Of the jobs that wait: the first deadline, and until when the first of them waits for others.
+        self._soonest_s = self._patient_s = math.inf
 
     def __len__(self) -> int:
         """How many jobs wait."""
@@ -87,22 +88,14 @@ class Line(Generic[J]):
         """Return when the next jobs are to be computed, `time.monotonic()` seconds: the past where it is now."""
         if not self._delay_s or self._samples >= self._most:
             return -math.inf
-        run_s = self._samples * self._sample_s
-        # Nobody waits for others longer than leaves time to compute, nor longer than half of its own time.
-        return min(
-            min(
-                job.since_s + self._delay_s,
-                job.deadline.at_s - run_s,
-                (job.since_s + job.deadline.at_s) / 2,
-            )
-            for _, _, job in self._waiting
-        )
+        # Nor longer than leaves time to compute.
+        return min(self._patient_s, self._soonest_s - self._samples * self._sample_s)
 
     def add(self, job: J) -> None:
         """Let `job` wait."""
         heapq.heappush(self._waiting, (job.level, job.turn, job))
         self._samples += job.samples
-        self._soonest_s = min(self._soonest_s, job.deadline.at_s)
+        self._look_at(job)
 
     def remove(self, job: J) -> bool:
         """Take `job` out, and return whether it was still waiting."""
@@ -111,7 +104,7 @@ class Line(Generic[J]):
         except ValueError:
             return False
         heapq.heapify(self._waiting)
-        self._samples -= job.samples
+        self._left([job])
         return True
 
     def take(self, now_s: float) -> list[J]:
@@ -120,7 +113,7 @@ class Line(Generic[J]):
         They are of its level, together no more than `max_samples`, and no more than can be computed before the
         first of their deadlines, going by the runs so far.
         """
-        jobs = [self._pop()]
+        jobs = [heapq.heappop(self._waiting)[2]]
         samples, limit_s = jobs[0].samples, jobs[0].deadline.at_s
         while self._waiting:
             level, _, job = self._waiting[0]
@@ -129,7 +122,8 @@ class Line(Generic[J]):
             late = now_s + samples * self._sample_s > limit_s
             if level != jobs[0].level or samples > self._most or late:
                 break
-            jobs.append(self._pop())
+            jobs.append(heapq.heappop(self._waiting)[2])
+        self._left(jobs)
         return jobs
 
     def expired(self, now_s: float) -> list[J]:
@@ -140,7 +134,7 @@ class Line(Generic[J]):
         self._waiting = [entry for entry in self._waiting if entry[2].deadline.at_s > now_s]
         heapq.heapify(self._waiting)
         self._samples -= sum(job.samples for job in gone)
-        self._soonest_s = min((job.deadline.at_s for _, _, job in self._waiting), default=math.inf)
+        self._look_again()
         return gone
 
     def note(self, samples: int, seconds: float) -> None:
@@ -148,7 +142,18 @@ class Line(Generic[J]):
         each_s = seconds / samples
         self._sample_s += _NEWEST * (each_s - self._sample_s) if self._sample_s else each_s
 
-    def _pop(self) -> J:
-        _, _, job = heapq.heappop(self._waiting)
-        self._samples -= job.samples
-        return job
+    def _left(self, jobs: Sequence[J]) -> None:
+        self._samples -= sum(job.samples for job in jobs)
+        if self._delay_s:
+            self._look_again()  # else a deadline that is gone only has `expired` look for it in vain, once
+
+    def _look_again(self) -> None:
+        self._soonest_s = self._patient_s = math.inf
+        for _, _, job in self._waiting:
+            self._look_at(job)
+
+    def _look_at(self, job: J) -> None:
+        self._soonest_s = min(self._soonest_s, job.deadline.at_s)
+        # Nobody waits for others longer than half of its own time.
+        patient_s = min(job.since_s + self._delay_s, (job.since_s + job.deadline.at_s) / 2)
+        self._patient_s = min(self._patient_s, patient_s)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from splitnet.config import CacheConfig
 from splitnet.protocol import InferRequest, InferResponse
-from splitnet.tensors import Array, Tensors
+from splitnet.tensors import Array, Tensors, kept
 from splitnet.tier.parameters import EXIT, FALLBACK
 
 Kept = TypeVar("Kept")
@@ -135,7 +135,7 @@ class KeptResponses:
             return
         exits = {EXIT: response.parameters[EXIT]}
         # Part of a larger array, as of a batch, would keep the whole of it alive.
-        tensors = {name: np.array(array) for name, array in response.tensors.items()}
+        tensors = {name: kept(array) for name, array in response.tensors.items()}
         answer_bytes = sum(array.nbytes for array in tensors.values())
         question = _question(request, response.model_version, plan)
         self._cache.keep(question, replace(response, tensors=tensors, parameters=exits), answer_bytes)

@@ -1,10 +1,13 @@
-"""Kept memory: messages do not fault in again what those before them had."""
+"""Memory of programs: messages do not fault in again what others had, and collections are of what is new."""
 
+import gc
 import platform
 import subprocess
 import sys
 
 import pytest
+
+from splitnet.runtime import settle
 
 # Prints how many minor faults a message of 800 KB costs: received, framed, copied.
 _MESSAGES = """
@@ -36,3 +39,15 @@ def faults(mode: str) -> float:
 def test_a_message_reuses_the_memory_of_those_before() -> None:
     assert faults("keep") <= 10
     assert faults("plain") > 100
+
+
+def test_the_collector_leaves_alone_what_is_there() -> None:
+    here: list[dict[str, str]] = [{}, {}]
+    before = gc.get_freeze_count()
+    try:
+        settle()
+        assert gc.get_freeze_count() > before
+        assert not any(each is here for each in gc.get_objects())
+    finally:
+        gc.unfreeze()
+    assert any(each is here for each in gc.get_objects())

@@ -126,3 +126,37 @@ def test_nobody_is_kept_waiting_for_company_past_half_of_its_time() -> None:
     patient = line(8, delay_ms=100)
     patient.add(job(1, at_s=10.0))
     assert patient.due_s() == 0.1
+
+
+_STEPS = st.one_of(
+    st.tuples(st.just("add"), st.floats(0, 4), st.integers(1, 3)),
+    st.tuples(st.just("take"), st.just(0.0), st.just(0)),
+    st.tuples(st.just("remove"), st.just(0.0), st.integers(0, 5)),
+    st.tuples(st.just("expired"), st.just(0.0), st.just(0)),
+)
+
+
+@given(st.lists(_STEPS, max_size=30))
+def test_when_a_line_is_due_depends_on_those_that_are_in_it_alone(steps: list[tuple[str, float, int]]) -> None:
+    waiting = line(8, delay_ms=500)
+    waiting.note(1, 0.05)
+    inside: list[Numbered] = []
+    for now, (what, lasts_s, number) in enumerate(steps):
+        gone: list[Numbered] = []
+        match what:
+            case "add":
+                inside.append(job(now, since_s=float(now), at_s=now + lasts_s, samples=number))
+                waiting.add(inside[-1])
+            case "take" if inside:
+                gone = waiting.take(float(now))
+            case "remove" if number < len(inside):
+                gone = [inside[number]]
+                assert waiting.remove(inside[number])
+            case "expired":
+                gone = waiting.expired(float(now))
+        inside = [each for each in inside if each not in gone]
+        samples = sum(each.samples for each in inside)
+        if inside and samples < 8:
+            patient_s = min(min(each.since_s + 0.5, (each.since_s + each.deadline.at_s) / 2) for each in inside)
+            ready_s = min(each.deadline.at_s for each in inside) - samples * 0.05
+            assert math.isclose(waiting.due_s(), min(patient_s, ready_s))
