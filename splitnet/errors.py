@@ -1,6 +1,9 @@
 """The error hierarchy: the class says who must act, one table says which status and exit code follow."""
 
 from dataclasses import dataclass
+from typing import TypeVar
+
+E = TypeVar("E", bound=BaseException)
 
 
 class SplitNetError(Exception):
@@ -133,3 +136,16 @@ _BY_STATUS: dict[str, type[SplitNetError]] = {
 def error_from_status(status: str, message: str) -> SplitNetError:
     """Turn a peer's gRPC status name and text into the error to raise on this side."""
     return _BY_STATUS.get(status, PeerProtocolError)(message)
+
+
+def without_frames(error: E) -> E:
+    """Return `error` for a future to end with: without tracebacks, its own and those of what it came from.
+
+    They lead to every frame on the way and to all of its callers', and these to the future: a circle, which would
+    keep the request's tensors until the next full collection. Log before what nobody expects.
+    """
+    error.__traceback__ = None
+    for source in (error.__cause__, error.__context__):
+        if source is not None and source.__traceback__ is not None:
+            without_frames(source)
+    return error

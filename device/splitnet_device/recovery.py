@@ -7,8 +7,6 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 
-import numpy as np
-
 from splitnet.errors import (
     CancelledError,
     DeadlineExceededError,
@@ -20,8 +18,8 @@ from splitnet.errors import (
 from splitnet.link import Alarm, DeadlineTimer
 from splitnet.runtime import Answer
 from splitnet.telemetry import Events, RequestEnd
-from splitnet.tensors import Tensors
-from splitnet.tier import AnswerCache
+from splitnet.tensors import Tensors, kept
+from splitnet.tier import AnswerCache, Question
 from splitnet_device.asked import Asked
 
 logger = logging.getLogger(__name__)
@@ -36,8 +34,8 @@ _GRACE_S = 0.025
 #: Makes of an answer what the caller gets.
 Finish = Callable[[Tensors, Answer], Answer]
 
-#: Hears of a request's end: by which plan, and its answer, if any.
-Ended = Callable[[str, Answer | None], None]
+#: Hears of a request's end: with an answer, or with an error.
+Ended = Callable[[Asked, Answer | None, BaseException | None], None]
 
 
 class Recovery:
@@ -102,7 +100,7 @@ class Recovery:
 
     def end(self, asked: Asked, answer: Answer | None, error: BaseException | None) -> None:
         """Tell of a request's end, before its caller hears of it."""
-        self._tell(asked.plan.entry.id, answer)
+        self._tell(asked, answer, error)
         model = asked.running.manifest.model
         end = RequestEnd(
             request_id=asked.id,
@@ -130,11 +128,11 @@ class Recovery:
         """Keep an answer for when nothing else is in hand, with a copy of what was asked: that is the caller's."""
         if not (asked.is_kept and self.cache.enabled) or answer.fallback:
             return
-        inputs = {name: np.array(array) for name, array in asked.inputs.items()}
-        outputs = {name: np.array(array) for name, array in answer.outputs.items()}
-        kept = Answer(outputs, answer.exits, answer.fallbacks, version=answer.version)
+        inputs = {name: kept(array) for name, array in asked.inputs.items()}
+        outputs = {name: kept(array) for name, array in answer.outputs.items()}
+        copy = Answer(outputs, answer.exits, answer.fallbacks, version=answer.version)
         size_bytes = sum(array.nbytes for array in outputs.values())
-        self.cache.keep(replace(asked, inputs=inputs).question, kept, size_bytes)
+        self.cache.keep(Question(asked.question.of, inputs), copy, size_bytes)
 
 
 class _Ending(Future[Answer]):

@@ -10,16 +10,17 @@ from typing import Any, Self
 
 import numpy as np
 
-from splitnet.config import DeviceConfig, load_config
+from splitnet.config import DeviceConfig, check_links, load_config
 from splitnet.deadline import Deadline
 from splitnet.errors import ConfigError, InvalidArgumentError, SplitNetError, UnavailableError
 from splitnet.link import DeadlineTimer
 from splitnet.package import Manifest, open_package
 from splitnet.runtime import Answer, BoundedExecutor
-from splitnet.telemetry import Events, Listeners
+from splitnet.telemetry import Events, new_request_id
 from splitnet.tensors import Array, Tensors, batch_size
-from splitnet.tier import AnswerCache, check_successor, new_request_id
+from splitnet.tier import AnswerCache, check_successor
 from splitnet_device.asked import Asked
+from splitnet_device.hearing import Hearing
 from splitnet_device.memory import Memory
 from splitnet_device.pace import Pace
 from splitnet_device.planning import Planning
@@ -67,18 +68,21 @@ class Session:
             PackageError: the package is damaged, or not signed as it must be.
         """
         config = load_config(DeviceConfig, None, {"package": package, "upstream": upstream, **options})
+        # Before anything is opened that would have to be closed again.
+        check_links(None, config.upstream, tls=config.tls, plaintext=config.plaintext)
         opened = open_package(config.package, config.package_key)
         self._config = config
         self._memory = Memory(config, opened.manifest) if config.store is not None else None
         executor = BoundedExecutor(workers=config.workers, limit=config.queue_limit, name="device", events=events)
         self._pace = Pace(executor, config.workers)
         self._planning = Planning(config.adaptive, events)
-        told = Listeners([events, self._pace, self._planning])
+        self._hearing = Hearing([events, self._pace], self._planning)
         # One for the way up and for what comes after it: alarms go off in the order of their times.
         self._timer = DeadlineTimer("deadlines")
-        self._parts = Parts(config, executor, told, watch=self._planning.follow, timer=self._timer)
+        self._parts = Parts(config, executor, self._hearing, watch=self._hearing.follow, timer=self._timer)
         cache: AnswerCache[Answer] = AnswerCache(config.cache)
-        self._recovery = Recovery(self._timer, cache, events, self._finished, self._planning.ended)
+        finish = self._memory.remember if self._memory is not None else _unchanged
+        self._recovery = Recovery(self._timer, cache, events, finish, self._planning.ended)
         self._loading = threading.Lock()
         self._closed = False
         try:
@@ -211,6 +215,7 @@ class Session:
         self._planning.close()
         self._recovery.close()
         self._timer.close()
+        self._hearing.close()
         if self._memory is not None:
             self._memory.close()
 
@@ -260,9 +265,9 @@ class Session:
             )
         return Deadline.after_ms(limit_ms)
 
-    def _finished(self, inputs: Tensors, answer: Answer) -> Answer:
-        """Make of an answer what the caller gets."""
-        return answer if self._memory is None else self._memory.remember(inputs, answer)
+
+def _unchanged(_inputs: Tensors, answer: Answer) -> Answer:
+    return answer
 
 
 def _check_priority(priority: int) -> None:

@@ -69,6 +69,7 @@ class DeadlineTimer:
         """Stop the thread; what is not due yet is dropped."""
         with self._changed:
             self._closed = True
+            self._due.clear()
             self._changed.notify()
         self._thread.join(timeout=5.0)
 

@@ -226,7 +226,10 @@ class BoundedExecutor:
             jobs[0].compute(jobs)
         except Exception:
             logger.exception("a call failed")
-        seconds = time.monotonic() - start_s
+        finally:  # where this is the main thread, a person may have interrupted it: the place is free all the same
+            self._ran(line, jobs, time.monotonic() - start_s)
+
+    def _ran(self, line: Line[J], jobs: list[J], seconds: float) -> None:
         with self._lock:
             line.note(sum(job.samples for job in jobs), seconds)
             self._running -= 1

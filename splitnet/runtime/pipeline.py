@@ -109,7 +109,11 @@ class Pipeline:
         )
         promise = request.promise
         promise.waits(partial(self._executor.withdraw, self._line, request))
-        self._executor.put(self._line, request, inline=inline)
+        try:
+            self._executor.put(self._line, request, inline=inline)
+        except SplitNetError:
+            promise.begin()  # which nobody else will: it must not keep the request that it is part of
+            raise
         return promise
 
     def warm_up(self) -> None:

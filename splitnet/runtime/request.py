@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from splitnet.errors import DeadlineExceededError
+from splitnet.errors import DeadlineExceededError, without_frames
 from splitnet.runtime.answer import Answer, AnswerBuilder, Indices
 from splitnet.runtime.waiting import Job
 from splitnet.tensors import Tensors
@@ -61,13 +61,13 @@ class Promise(Future[Answer]):
 
     def set_result(self, result: Answer) -> None:
         """End with an answer."""
-        self._call_off = None
         super().set_result(result)
+        self._call_off = None  # afterwards: `goes_up` may set it as long as this is not done
 
     def set_exception(self, exception: BaseException | None) -> None:
         """End without."""
+        super().set_exception(without_frames(exception) if exception is not None else None)
         self._call_off = None
-        super().set_exception(exception)
 
 
 @dataclass(slots=True, eq=False)

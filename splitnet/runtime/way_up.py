@@ -1,10 +1,8 @@
 """The way up: what no exit here is sure of goes to the tier above, and comes back, or an exit here answers."""
 
 import logging
-import secrets
 import time
 from collections.abc import Sequence
-from concurrent import futures
 from concurrent.futures import Future
 from functools import partial
 from typing import Protocol
@@ -23,6 +21,7 @@ from splitnet.errors import (
 from splitnet.runtime.answer import Answer
 from splitnet.runtime.batch import Batch
 from splitnet.runtime.request import Request
+from splitnet.telemetry import log_standing, new_request_id
 from splitnet.tensors import Tensors, TensorSpec, batch_size
 
 logger = logging.getLogger(__name__)
@@ -89,12 +88,16 @@ class WayUp:
             each.promise.goes_up(partial(_call_off, waiting, above))
 
     def _came_back(self, batch: Batch, above: "Future[Answer]") -> None:
-        try:
-            answer = above.result()
-            self._check(batch, answer)
-        except futures.CancelledError:
+        if above.cancelled():
             batch.fail(_broken_off())
-            return
+        elif (error := above.exception()) is not None:  # raised, it would hold this frame
+            self._failed(batch, error)
+        else:
+            self._answered(batch, above.result())
+
+    def _answered(self, batch: Batch, answer: Answer) -> None:
+        try:
+            self._check(batch, answer)
         except Exception as err:  # noqa: BLE001  (told apart, and passed on, where it is handled)
             self._failed(batch, err)
             return
@@ -117,7 +120,7 @@ class WayUp:
         if counts != {samples} or not all(answer.exits):
             raise PeerProtocolError(f"the answer from above does not fit: it is not one of {samples} samples")
 
-    def _failed(self, batch: Batch, error: Exception) -> None:
+    def _failed(self, batch: Batch, error: BaseException) -> None:
         """Answer the open samples from the deepest exit in hand, or pass the error on where there is none."""
         try:
             waiting = batch.waiting()
@@ -156,9 +159,8 @@ def _message_id(requests: Sequence[Request]) -> str:
     """Return the id of a message: that of its request, or a new one that the log says stands for several."""
     if len(requests) == 1:
         return requests[0].id
-    message_id = secrets.token_hex(8)  # in the form of the protocol's own
-    ids = ", ".join(request.id for request in requests)
-    logger.info("it stands for the requests %s", ids, extra={"request_id": message_id})
+    message_id = new_request_id()
+    log_standing(message_id, [request.id for request in requests])
     return message_id
 
 

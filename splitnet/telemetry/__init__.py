@@ -8,7 +8,8 @@ from splitnet.telemetry.events import (
     RequestEnd,
     SegmentRun,
 )
-from splitnet.telemetry.logs import RequestLog, start_logging
+from splitnet.telemetry.logs import RequestLog, log_standing, start_logging
+from splitnet.telemetry.request_ids import is_request_id, new_request_id
 
 __all__ = [
     "BreakerState",
@@ -18,5 +19,8 @@ __all__ = [
     "RequestEnd",
     "RequestLog",
     "SegmentRun",
+    "is_request_id",
+    "log_standing",
+    "new_request_id",
     "start_logging",
 ]

@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +17,8 @@ logger = logging.getLogger(__name__)
 # Of what a caller chose, a line shows so much: an id or a name may be megabytes.
 _LONGEST_ID = 80
 _LONGEST_REASON = 500
+# A line names so many requests; more are named in further lines.
+_MOST_IDS = 64
 
 
 class JsonFormatter(logging.Formatter):
@@ -76,6 +79,21 @@ class RequestLog(Events):
         } | ({"reason": end.error[:_LONGEST_REASON]} if end.error else {})
         extra = {"request_id": end.request_id, "fields": fields}
         logger.log(level, "%s %s in %.1f ms", end.model, end.status, end.seconds * 1e3, extra=extra)
+
+
+def log_standing(message_id: str, request_ids: Sequence[str]) -> None:
+    """Log which requests a message to the tier above stands for, so that each of their ids leads to its id.
+
+    Args:
+        message_id: by which the tiers above know it.
+        request_ids: by which this tier and those below know the requests; cut as any id that a line shows.
+    """
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    for start in range(0, len(request_ids), _MOST_IDS):
+        ids = [each[:_LONGEST_ID] for each in request_ids[start : start + _MOST_IDS]]
+        extra = {"request_id": message_id, "fields": {"stands_for": ids}}
+        logger.info("it stands for the requests %s", ", ".join(ids), extra=extra)
 
 
 def _shown(request_id: str) -> str:

@@ -3,7 +3,7 @@
 from splitnet.tier.cache import AnswerCache, KeptResponses, Question
 from splitnet.tier.dataplane import TierDataPlane
 from splitnet.tier.folder import PackageFolder
-from splitnet.tier.forward import Upstream, answers_from, new_request_id
+from splitnet.tier.forward import Upstream, answers_from
 from splitnet.tier.loading import Loader
 from splitnet.tier.program import OnListening, ServingTier, run_until_signalled
 from splitnet.tier.served import ServedModel
@@ -28,7 +28,6 @@ __all__ = [
     "Versions",
     "answers_from",
     "check_successor",
-    "new_request_id",
     "own_stage",
     "plans_that_fit",
     "run_until_signalled",

@@ -1,8 +1,6 @@
 """The way up: wire tensors out over a link, the answer of the tiers above back in."""
 
 import logging
-import re
-import secrets
 from concurrent.futures import Future
 
 import numpy as np
@@ -18,8 +16,8 @@ from splitnet.errors import (
 from splitnet.link import Link
 from splitnet.package import Manifest, PlanEntry
 from splitnet.protocol import InferRequest, InferResponse, ModelName
-from splitnet.protocol.quoting import quote
 from splitnet.runtime import Answer, slowed
+from splitnet.telemetry import is_request_id, log_standing, new_request_id
 from splitnet.tensors import Tensors, TensorSpec, batch_size
 from splitnet.tier.chained import Chained
 from splitnet.tier.coding import CODING, TensorParameters, code
@@ -38,14 +36,6 @@ _OWN_S = 0.005
 # TCP's window grows with what it carries: a first 800 KB over 40 ms of delay took half a second, the next a tenth.
 # On a slow link what is sent for nothing must be little.
 _WARM_SAMPLES, _MOST_WARM_BYTES = 4, 2**17
-
-# As our sessions make them; another client's may say who it is, or be the same as its neighbour's.
-_OUR_ID = re.compile(r"[0-9a-f]{16}")
-
-
-def new_request_id() -> str:
-    """Return an id for a request, by which the logs of all tiers name it."""
-    return secrets.token_hex(8)
 
 
 class Upstream:
@@ -100,9 +90,9 @@ class Upstream:
         samples = batch_size(self._specs, tensors)
         sent, tensor_parameters = self._coded(tensors)
         reserve_s = min(_RESERVE_S, deadline.remaining_s() / 4)
-        own_id = request_id if _OUR_ID.fullmatch(request_id) else new_request_id()
+        own_id = request_id if is_request_id(request_id) else new_request_id()
         if request_id and own_id != request_id:
-            logger.info("request %s goes up as %s", quote(request_id), own_id, extra={"request_id": own_id})
+            log_standing(own_id, [request_id])
         request = InferRequest(
             self._model,
             sent,

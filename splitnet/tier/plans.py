@@ -29,6 +29,7 @@ _ABOVE_S = 5.0
 _LOADING = "it is being loaded: ask again"
 _NO_ROOM = "the plans in use leave no room for it in plan_memory_bytes"
 _BROKEN = "it cannot be loaded; the log says why"
+_UNLOADED = "its version is no longer loaded"
 _NOT_ABOVE = "the tier above does not offer its part yet"
 
 
@@ -137,6 +138,8 @@ class PlanShelf:
 
     def close(self) -> None:
         """Let the thread end after what it loads now."""
+        with self._lock:
+            self._asked.clear()
         self._jobs.put(None)
 
     def _begin(self) -> None:
@@ -223,6 +226,7 @@ class VersionPlans:
         self._manifest = manifest
         self._tier: Tier = tier
         self._build = build
+        self._dropped = False
         others = [plan for plan in manifest.plans[1:] if plan.wire_into(tier) is not None]
         self._plans: Mapping[str, PlanEntry] = {manifest.model_name(tier, plan): plan for plan in others}
 
@@ -271,7 +275,8 @@ class VersionPlans:
         self._shelf.hold(self._key(name), future)
 
     def drop(self) -> None:
-        """Hold none of them any longer."""
+        """Hold none of them any longer, nor load any."""
+        self._dropped = True
         self._shelf.drop({self._key(name) for name in self._plans})
 
     def _ask(self, name: str) -> str:
@@ -279,7 +284,11 @@ class VersionPlans:
         segment = self._manifest.segment_of(self._tier, plan)
         is_own = segment is not None and segment != self._manifest.segment_of(self._tier)
         size_bytes = segment.param_bytes if segment is not None and is_own else 0
-        return self._shelf.ask(self._key(name), lambda: self._build(plan), size_bytes)
+        reason = self._shelf.ask(self._key(name), lambda: self._build(plan), size_bytes)
+        if self._dropped:  # be it since: a request that found this version before may ask it after
+            self._shelf.drop({self._key(name)})
+            return _UNLOADED
+        return reason
 
     def _key(self, name: str) -> object:
         return self._mine, name

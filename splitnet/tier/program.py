@@ -12,7 +12,7 @@ from splitnet.link.access import access_of
 from splitnet.link.serving.statistics import Statistics
 from splitnet.link.tls import server_credentials
 from splitnet.package import open_package
-from splitnet.runtime import BoundedExecutor
+from splitnet.runtime import BoundedExecutor, settle
 from splitnet.telemetry import Events, Listeners
 from splitnet.tier.build import VersionBuilder
 from splitnet.tier.dataplane import TierDataPlane
@@ -59,37 +59,26 @@ class ServingTier:
                 what a wire's coding needs is not installed.
         """
         check_links(config.listen, None, tls=config.tls, plaintext=config.plaintext)
-        credentials = server_credentials(config.tls) if config.tls is not None else None
         self._tier: Tier = tier
         self._config = config
-        statistics = Statistics()
-        events = Listeners([events, statistics])
+        self._statistics = Statistics()
+        self._events = Listeners([events, self._statistics])
+        self._credentials = server_credentials(config.tls) if config.tls is not None else None
         package = open_package(config.package, config.package_key)
-        self._executor = BoundedExecutor(
-            workers=config.workers, limit=config.queue_limit, name=tier, events=events
-        )
-        self._builder = VersionBuilder(tier, config, self._executor, uplink, events=events)
-        versions = Versions(self._builder.first(package))
         self._name = package.manifest.model.name
-        self._dataplane = TierDataPlane(
-            versions, config=config, tier=tier, cache=cache or CacheConfig(entries=0), events=events
+        self._executor = BoundedExecutor(
+            workers=config.workers, limit=config.queue_limit, name=tier, events=self._events
         )
-        folder = PackageFolder(config.repository or config.package.parent, self._name, key=config.package_key)
-        self._server = TierServer(
-            self._dataplane,
-            Loader(folder, versions, self._builder.successor, may_change=config.may_load),
-            listen=config.listen,
-            max_message_bytes=config.max_message_bytes,
-            default_deadline_ms=config.deadline_ms,
-            max_streams=config.max_streams,
-            max_in_flight=config.queue_limit,
-            tier=tier,
-            quota=config.quota,
-            credentials=credentials,
-            access=access_of(config),
-            events=events,
-            statistics=statistics,
-        )
+        self._builder = VersionBuilder(tier, config, self._executor, uplink, events=self._events)
+        try:
+            versions = Versions(self._builder.first(package))
+            self._dataplane = TierDataPlane(
+                versions, config=config, tier=tier, cache=cache or CacheConfig(entries=0), events=self._events
+            )
+            self._server = self._bound(versions)
+        except BaseException:
+            self._executor.close(timeout_s=_LAST_SEGMENT_S)
+            raise
 
     @property
     def address(self) -> tuple[str, int]:
@@ -112,6 +101,25 @@ class ServingTier:
         self._builder.close()
         self._executor.close(drop=True, timeout_s=_LAST_SEGMENT_S)
 
+    def _bound(self, versions: Versions) -> TierServer:
+        config = self._config
+        folder = PackageFolder(config.repository or config.package.parent, self._name, key=config.package_key)
+        return TierServer(
+            self._dataplane,
+            Loader(folder, versions, self._builder.successor, may_change=config.may_load),
+            listen=config.listen,
+            max_message_bytes=config.max_message_bytes,
+            default_deadline_ms=config.deadline_ms,
+            max_streams=config.max_streams,
+            max_in_flight=config.queue_limit,
+            tier=self._tier,
+            quota=config.quota,
+            credentials=self._credentials,
+            access=access_of(config),
+            events=self._events,
+            statistics=self._statistics,
+        )
+
 
 def run_until_signalled(tier: ServingTier, on_listening: OnListening) -> None:
     """Serve until SIGTERM or SIGINT, then end in order; call from the main thread.
@@ -127,6 +135,7 @@ def run_until_signalled(tier: ServingTier, on_listening: OnListening) -> None:
 
     previous = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
+        settle()
         tier.start()
         on_listening(format_address(tier.address))
         ended.wait()

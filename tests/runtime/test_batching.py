@@ -1,5 +1,6 @@
 """Requests computed together: each gets what it would have got alone, and none waits or fails for another."""
 
+import json
 import logging
 import re
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from splitnet.deadline import Deadline
 from splitnet.errors import DeadlineExceededError, InvalidArgumentError, OverloadedError, SplitNetError
 from splitnet.runtime import Answer, BoundedExecutor, Pipeline, Segment, Stage
 from splitnet.telemetry import Events, SegmentRun
+from splitnet.telemetry.logs import JsonFormatter
 from splitnet.tensors import BATCH, Array, Tensors, TensorSpec
 from tests.runtime.gate import held
 from tests.runtime.segments import (
@@ -263,7 +265,8 @@ def test_what_stays_open_goes_up_as_one_message(
     assert [got.exits for got in answers] == [("cloud", "cloud"), ("edge",), ("edge", "cloud")]
     assert [got.outputs["y"][-1, 3] for got in answers] == [9, 25, 12]
     assert [tensors["u"][:, 3].tolist() for tensors in forward.sent] == [[2, 3, 4]]
-    assert "it stands for the requests r0, r2" in caplog.text
+    said = json.loads(JsonFormatter().format(caplog.records[-1]))
+    assert (said["request_id"], said["stands_for"]) == (forward.ids[0], ["r0", "r2"])
     assert re.fullmatch("[0-9a-f]{16}", forward.ids[0])
     # A request that was answered before is not said to have been anywhere else.
     assert [set(got.timings_ms) for got in answers] == [{"edge", "cloud"}, {"edge"}, {"edge", "cloud"}]

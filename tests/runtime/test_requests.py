@@ -297,6 +297,18 @@ def test_many_requests_from_many_threads_are_all_answered() -> None:
     assert executor.depth == 0
 
 
+def test_a_person_may_interrupt_what_their_thread_computes(executor: BoundedExecutor) -> None:
+    def interrupted() -> Tensors:
+        raise KeyboardInterrupt
+
+    pipeline = Pipeline([stage("cloud")], [Y], executor)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.submit(U, soon(), load=interrupted, inline=True)
+    assert executor.depth == 0
+    assert pipeline.submit(U, soon(), inline=True).done()
+    assert pipeline.submit(U, soon()).result(TIMEOUT_S).exits == ("cloud",)
+
+
 def test_a_pipeline_goes_with_its_last_request(executor: BoundedExecutor) -> None:
     pipeline = Pipeline([stage("cloud")], [Y], executor)
     gone = weakref.ref(pipeline)

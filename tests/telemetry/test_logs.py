@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from splitnet.telemetry import RequestEnd, RequestLog
+from splitnet.telemetry import RequestEnd, RequestLog, log_standing
 from splitnet.telemetry.logs import JsonFormatter, TextFormatter
 
 END = RequestEnd("00ff", "pcb.edge", "abc", 2, "OK", 0.0125, 2, ("edge", "cloud"), ("", "UNAVAILABLE"))
@@ -44,6 +44,20 @@ def test_a_request_is_one_json_object(caplog: pytest.LogCaptureFixture) -> None:
 def test_people_see_the_request_too(caplog: pytest.LogCaptureFixture) -> None:
     (record,) = records(caplog, END)
     assert TextFormatter().format(record).endswith("pcb.edge OK in 12.5 ms [00ff]")
+
+
+def test_each_request_of_a_message_leads_to_its_id(caplog: pytest.LogCaptureFixture) -> None:
+    ids = [f"{number:016x}" for number in range(150)] + ["a" * 10_000]
+    with caplog.at_level(logging.WARNING):
+        log_standing("up", ids)
+    assert not caplog.records
+    with caplog.at_level(logging.INFO):
+        log_standing("up", ids)
+    lines = [JsonFormatter().format(record) for record in caplog.records]
+    said = [json.loads(line) for line in lines]
+    assert {each["request_id"] for each in said} == {"up"}
+    assert [each for line in said for each in line["stands_for"]] == [*ids[:-1], "a" * 80]
+    assert max(map(len, lines)) < 5_000
 
 
 def test_a_fault_of_ours_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,5 +1,6 @@
 """Edge and cloud serve every plan of a package: the default one always, the others once somebody asks for them."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -10,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from splitnet.config import CloudConfig, EdgeConfig
-from splitnet.errors import NotFoundError, PackageError, UnavailableError
+from splitnet.config import CloudConfig, EdgeConfig, format_address
+from splitnet.errors import ConfigError, NotFoundError, PackageError, UnavailableError
 from splitnet.link import TierClient
 from splitnet.package import Package, PlanEntry
 from splitnet.protocol import (
@@ -29,7 +30,7 @@ from splitnet.runtime import Segment
 from splitnet.telemetry import Events, Exchange
 from splitnet.tensors import Tensors
 from splitnet.tier import ServingTier, Uplink, plans_that_fit
-from splitnet.tier.plans import LoadedPlan, PlanShelf
+from splitnet.tier.plans import LoadedPlan, PlanShelf, VersionPlans
 from splitnet.tier.served import ServedModel
 from splitnet.tiers import TIERS, Tier
 from tests.programs.classifier import NAME, draw
@@ -282,6 +283,44 @@ def test_what_is_dropped_while_it_loads_is_not_kept() -> None:
         assert "being loaded" in shelf.ask("b", lambda: LoadedPlan(ServedModel(None, (), "b"), None), 60)  # type: ignore[arg-type]
         eventually(lambda: shelf.is_ready("b"))  # behind it, and there is room
         assert shelf.get("a") is None
+
+
+def test_what_waits_to_be_loaded_at_the_end_is_not() -> None:
+    plans, shelf = Shelf(100), PlanShelf(100)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def build() -> LoadedPlan:
+        begun.set()
+        assert go_on.wait(TIMEOUT_S)
+        return plans._build("a")
+
+    shelf.ask("a", build, 1)
+    assert begun.wait(TIMEOUT_S)
+    shelf.ask("b", lambda: plans._build("b"), 1)
+    shelf.close()
+    go_on.set()
+    assert shelf._thread is not None
+    shelf._thread.join(TIMEOUT_S)
+    assert (plans.built, shelf.get("a")) == (["a"], None)
+
+
+def test_a_version_that_is_unloaded_loads_no_plan_more(package: Package) -> None:
+    with closing(PlanShelf(2**30)) as shelf:
+        plans = VersionPlans(shelf, package.manifest, "cloud", lambda _: pytest.fail("it is loaded"))
+        plans.drop()
+        for name in plans.names:
+            assert not plans.is_ready(name)
+            with pytest.raises(UnavailableError, match="its version is no longer loaded"):
+                plans.get(name)
+        assert not shelf._asked
+
+
+def test_a_tier_that_cannot_begin_leaves_no_compute_thread(package: Package) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        fields = {"package": package.path, "listen": format_address(taken.getsockname())}
+        with pytest.raises(ConfigError, match="cannot listen"):
+            ServingTier("cloud", CloudConfig.model_validate(fields))
+    assert not [each for each in threading.enumerate() if each.name == "cloud_0"]
 
 
 class Heard(Events):

@@ -123,6 +123,13 @@ class Connection:
         if channel is not None:
             channel.close()
 
+    def let_go(self) -> None:
+        """Drop what was never sent, once that has ended or goes another way: it knows this connection."""
+        with suppress(queue.Empty):
+            while True:
+                self._outbox.get_nowait()
+        self._outbox.put(None)
+
     def _sweep(self) -> None:
         """Drop from the outbox what has ended while the peer took nothing; at most `window` requests have not."""
         queued: list[Call | bytes | None] = []

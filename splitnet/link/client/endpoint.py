@@ -6,10 +6,11 @@ import random
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from splitnet.config import LinkConfig
-from splitnet.errors import SplitNetError, UnavailableError
+from splitnet.errors import SplitNetError, UnavailableError, without_frames
 from splitnet.link.client.backoff import Backoff
 from splitnet.link.client.breaker import Breaker
 from splitnet.link.client.channel import Target
@@ -74,7 +75,8 @@ class Endpoint:
         self._backoff = Backoff(
             settings.reconnect_ms / 1e3, settings.reconnect_most_ms / 1e3, policy.random_source
         )
-        self._breaker = Breaker(settings.breaker_failures, self._breaker_changed)
+        told = partial(_breaker_changed, self.label, policy.events)
+        self._breaker = Breaker(settings.breaker_failures, told)
         self._lock = threading.Lock()
         self._connection = Connection(target, policy.terms)
         self._up = False
@@ -184,7 +186,7 @@ class Endpoint:
             self._came_up()
             reason = connection.run(lambda answer, size_bytes: self._received(connection, answer, size_bytes))
         except SplitNetError as err:
-            reason, problem = _UNREACHED, None if self._ending.is_set() else err
+            reason, problem = _UNREACHED, None if self._ending.is_set() else without_frames(err)
         except Exception:
             if not self._ending.is_set():  # a channel that is closed under our hands raises as well
                 logger.exception("link to %s failed", self.label)
@@ -221,6 +223,7 @@ class Endpoint:
                     self._breaker.failed()
             self._policy.events.link(self.label, up=False)
         self._owner.lost(connection, self.down)
+        connection.let_go()
         if first:
             self._owner.known(self)
 
@@ -228,10 +231,6 @@ class Endpoint:
         self._useful = True
         self._breaker.answered()
         self._owner.answered(connection, answer, size_bytes)
-
-    def _breaker_changed(self, state: BreakerState) -> None:
-        logger.info("link to %s: breaker %s", self.label, state)
-        self._policy.events.breaker(self.label, state)
 
     def _say_unreached(self, error: SplitNetError) -> None:
         """Tell the operator once, until it comes back."""
@@ -243,3 +242,8 @@ class Endpoint:
         if diagnose is not None and isinstance(error, UnavailableError):  # somebody is there, and answers at once
             why = diagnose(self.target)
         logger.warning("link to %s: %s: %s", self.label, _UNREACHED, why or error)
+
+
+def _breaker_changed(label: str, events: Events, state: BreakerState) -> None:
+    logger.info("link to %s: breaker %s", label, state)
+    events.breaker(label, state)

@@ -113,6 +113,9 @@ class Members:
         until = Deadline.after_ms(5_000.0)
         for endpoint in endpoints:
             endpoint.join(until.remaining_s())
+        with self._changed:  # they know their owner, which knows this
+            self._groups, self._successors, self._retired = {}, {}, []
+            self._flatten()
 
     def _made(self, target: Target) -> Endpoint:
         return Endpoint(target, self._policy, self._owner)

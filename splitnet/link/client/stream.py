@@ -32,6 +32,7 @@ class StreamWay:
         except SplitNetError as err:
             return f"sent what cannot be read ({err})"
         except grpc.RpcError as err:
+            err.with_traceback(None)  # it is the call itself, which the frames on its way hold
             return f"broke off the stream ({err.code().name})"
         finally:
             call.cancel()

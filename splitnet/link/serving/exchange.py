@@ -4,7 +4,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from splitnet.errors import (
@@ -14,6 +14,7 @@ from splitnet.errors import (
     PeerError,
     UnavailableError,
     outcome_of,
+    without_frames,
 )
 from splitnet.link.serving.clients import Client
 from splitnet.link.serving.intake import Intake
@@ -48,10 +49,20 @@ class StreamExchange:
 
     While requests come one at a time and are quick, the reading thread computes and answers them, waking no other.
     As soon as they overlap they are queued, where they can be computed together.
+
+    Attributes:
+        client: the caller.
     """
 
     def __init__(
-        self, intake: Intake, client: Client, *, messages: Iterator[bytes], send: Send, limits: Limits
+        self,
+        intake: Intake,
+        client: Client,
+        *,
+        messages: Iterator[bytes],
+        send: Send,
+        limits: Limits,
+        on_end: Callable[["StreamExchange"], None],
     ) -> None:
         """Prepare an exchange.
 
@@ -62,11 +73,13 @@ class StreamExchange:
             send: may be called on any thread, but by one at a time; does nothing once the caller is gone.
             limits: unanswered requests allowed, and the largest answer: on a larger one gRPC would end the stream,
                 with all in flight.
+            on_end: called with this before the caller, who may then open another stream, hears of the end.
         """
         self._intake = intake
-        self._client = client
+        self.client = client
         self._messages = messages
         self._send = send
+        self._on_end = on_end
         self._limits = limits
         # A caller that sends but does not read is not read from either: answers must not pile up here.
         self._room = threading.Semaphore(2 * limits.max_in_flight)
@@ -117,6 +130,7 @@ class StreamExchange:
             return next(self._messages, None)
         except Exception as err:  # noqa: BLE001  (gRPC raises a bare Exception when the call is over)
             logger.debug("a stream ended: %s", err)
+            without_frames(err)  # gRPC keeps it with the call
             return None
 
     def _read(self, message: bytes) -> None:
@@ -144,7 +158,7 @@ class StreamExchange:
     def _start(self, request: InferRequest, arrived_s: float) -> None:
         self._calm = 0 if self._unanswered or self._last_s > _QUICK_S else self._calm + 1
         inline = self._calm > _CALM and self._calm % _PROBE_EACH != 0
-        under = self._intake.take(request, self._client, arrived_s=arrived_s, inline=inline)
+        under = self._intake.take(request, self.client, arrived_s=arrived_s, inline=inline)
         with self._lock:
             self._unanswered.add(under)
         if not under.future.done():
@@ -162,6 +176,7 @@ class StreamExchange:
                 return
         self._intake.leave(under)
         self._intake.tell(under, _GONE)
+        under.let_go()
 
     def _cancel(self, request_id: str) -> None:
         """Drop the unanswered requests of that id; what computes already is not answered when it ends."""
@@ -183,6 +198,7 @@ class StreamExchange:
             while True:
                 if isinstance(left := self._outbox.get_nowait(), Underway):
                     self._ready(left)
+        self._on_end(self)
         with self._sending:
             self._send(None)
 
@@ -191,7 +207,8 @@ class StreamExchange:
         try:
             message = self._encoded(under) if under.wanted else b""
         except Exception as err:  # noqa: BLE001  (answered and logged)
-            error, message = err, _failure(under.id, err)
+            message = _failure(under.id, err)
+            error = without_frames(err)
         with self._sending:
             # Before it is sent: whoever has read the answer may ask again. The stream's end waits for `_sending`.
             self._forget(under)
@@ -200,6 +217,7 @@ class StreamExchange:
         self._room.release()
         self._last_s = time.perf_counter() - under.arrived_s
         self._intake.tell(under, error if under.wanted else _CANCELLED)
+        under.let_go()
 
     def _forget(self, under: Underway) -> None:
         self._intake.leave(under)

@@ -90,6 +90,8 @@ class Inference:
         finally:
             self._intake.leave(under)
             self._intake.tell(under, error)
+            under.let_go()
+            error = None  # its traceback holds this frame
 
     @contextmanager
     def _placed(self, client: Client, messages: Iterator[bytes], send: Send) -> Iterator[StreamExchange]:
@@ -101,7 +103,9 @@ class Inference:
         """
         if self._draining.is_set():
             raise UnavailableError("shutting down")
-        exchange = StreamExchange(self._intake, client, messages=messages, send=send, limits=self._limits)
+        exchange = StreamExchange(
+            self._intake, client, messages=messages, send=send, limits=self._limits, on_end=self._leave
+        )
         with self._changed:
             if len(self._exchanges) >= self._limits.max_streams:
                 raise OverloadedError(f"{self._limits.max_streams} streams are open already")
@@ -113,8 +117,14 @@ class Inference:
             with self._opened():
                 yield exchange
         finally:
-            self._streams.leave(client.name)
-            self._exchanges.discard(exchange)
+            self._leave(exchange)
+
+    def _leave(self, exchange: StreamExchange) -> None:
+        """Give the place of a stream back, if it has one still."""
+        with self._changed:
+            if exchange in self._exchanges:
+                self._exchanges.discard(exchange)
+                self._streams.leave(exchange.client.name)
 
     @contextmanager
     def _opened(self) -> Iterator[None]:

@@ -9,6 +9,10 @@ from splitnet.errors import SplitNetError
 from splitnet.link.timer import Alarm
 from splitnet.protocol import InferResponse
 
+# What stands for the future of a request that is over; nothing is left of it to cancel.
+_OVER: "Future[InferResponse]" = Future()
+_OVER.set_result(InferResponse("", {}))
+
 
 @dataclass(slots=True, eq=False)
 class Underway:
@@ -51,6 +55,10 @@ class Underway:
         # First: whoever waits for the future is called within `cancel`.
         self._why, self.wanted = why, self.wanted and wanted
         return self.future.cancel()
+
+    def let_go(self) -> None:
+        """Let go of the answer, whose future knows by its callback whose it is: a circle."""
+        self.future = _OVER
 
     def result(self) -> InferResponse:
         """Return the tier's answer.
