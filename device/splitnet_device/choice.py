@@ -95,11 +95,12 @@ class Choice:
     def probe(self) -> bool:
         """Probe the link where that is worth it, for a second at most, and return whether there was no answer."""
         with self._lock:
-            nbytes = self._chooser.probe(time.monotonic())
+            now_s = time.monotonic()
+            nbytes = self._chooser.probe(now_s)
             if nbytes is None:
                 return False
-            timeout_s = self._chooser.patience_s(nbytes)
-            ticket = self._chooser.sent_probe(nbytes, time.monotonic())
+            timeout_s = self._chooser.patience_s(nbytes, now_s)
+            ticket = self._chooser.sent_probe(nbytes, now_s)
         unanswered = False
         try:
             self.running.probe(nbytes, timeout_s)  # the link tells of the exchange
@@ -128,8 +129,7 @@ def _ends(answer: Answer | None, error: BaseException | None) -> list[SampleEnd]
     """How the samples of a request ended; an answer that a tier above had kept does not tell who is there now."""
     if answer is None:
         return [SampleEnd("", outcome_of(error).status if error is not None else "")]
-    is_kept = not any(tier in answer.timings_ms for tier in TIERS[1:])
     return [
-        SampleEnd("" if is_kept and tier in TIERS[1:] else tier, reason)
+        SampleEnd("" if answer.is_kept and tier in TIERS[1:] else tier, reason)
         for tier, reason in zip(answer.exits, answer.fallbacks, strict=True)
     ]

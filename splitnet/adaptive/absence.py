@@ -14,6 +14,8 @@ _FAILURES, _FAILING_S = 3, 0.25
 _PAUSE_S, _ONE_IN = 2.0, 20
 # Of a tier that is gone again so soon after it was back, pauses double: it comes and goes, or answers some alone.
 _STEADY_S, _MOST_PAUSE_S = 30.0, 60.0
+# A trial whose end is not told by then, since an exception took it away, counts no longer.
+_TRIAL_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class Absence:
         self._pause_s = _PAUSE_S
         self._due_s = 0.0
         self._passed = 0
-        self._is_tried = False
+        self._tried_s = -math.inf
 
     def failed(self, asked_s: float, now_s: float) -> None:
         """Note the end of a request that did not find the tier there.
@@ -92,7 +94,7 @@ class Absence:
     def told_nothing(self, asked_s: float) -> None:
         """Note the end of a request that might have gone to the tier and did not: another may find out at once."""
         if self.is_gone and asked_s >= self._gone_s:
-            self._is_tried = False
+            self._tried_s = -math.inf
 
     def forget(self) -> None:
         """Believe that the tier is there: it may be another one now."""
@@ -104,11 +106,12 @@ class Absence:
 
     def is_due(self, now_s: float) -> bool:
         """Whether the request that comes now may find out if the tier, which is gone, is back."""
-        return not self._is_tried and now_s >= self._due_s and self._passed >= _ONE_IN
+        is_tried = now_s - self._tried_s < _TRIAL_S
+        return not is_tried and now_s >= self._due_s and self._passed >= _ONE_IN
 
-    def tried(self) -> None:
-        """Note that this request does; until it has ended no other one may."""
-        self._is_tried = True
+    def tried(self, now_s: float) -> None:
+        """Note that this request does; until it has ended, or should have, no other one may."""
+        self._tried_s = now_s
 
     def _wait(self, now_s: float) -> None:
-        self._due_s, self._passed, self._is_tried = now_s + self._pause_s, 0, False
+        self._due_s, self._passed, self._tried_s = now_s + self._pause_s, 0, -math.inf

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from splitnet.adaptive.absence import Absence, SampleEnd, deepest
 from splitnet.adaptive.link_estimate import LinkEstimate
 from splitnet.adaptive.prediction import MESSAGE_BYTES, Conditions, predict
-from splitnet.adaptive.probing import Probing
+from splitnet.adaptive.probing import PATIENCE, Probing
 from splitnet.adaptive.tier_estimates import TierEstimates
 from splitnet.config import AdaptiveConfig
 from splitnet.package import LinkEntry, Manifest, PlanEntry
@@ -72,7 +72,6 @@ class PlanChooser:
     def set_link(self, *, up: bool) -> None:
         """Note whether the tier above is reached at all; when it is again, it may be another one, or anew."""
         if up and not self._is_up:
-            self.link.renewed()
             self._probing.renewed()
             for absence in self._absences.values():
                 absence.forget()
@@ -96,13 +95,13 @@ class PlanChooser:
             unanswered: whether nothing came back in time.
         """
         self._look_at_overdue(now_s)
-        self._sent.pop(ticket, None)
-        if unanswered:
-            self.unanswered()
+        sent = self._sent.pop(ticket, None)
+        if unanswered and sent is not None:
+            self._probing.unanswered(sent.sent_s + PATIENCE * (self.link.rtt_s + self.link.carried_s(sent.nbytes)))
 
     def unanswered(self) -> None:
-        """Note that something that went up had no answer in time."""
-        self._probing.unanswered()
+        """Note that the tier above said nothing in time to a question beside the requests."""
+        self._probing.unanswered(-math.inf)
 
     def observe(self, exchange: Exchange, now_s: float) -> None:
         """Learn from a message to the tier above and its answer, a probe's among them."""
@@ -170,7 +169,7 @@ class PlanChooser:
         for absence in self._absences.values():
             absence.passed()
         for plan in sorted(values.keys() - there.keys(), key=values.__getitem__):
-            if self._is_better(values[plan], values[self.current]) and self._is_tried(plan, now_s):
+            if self._is_better(plan, values) and self._is_tried(plan, now_s):
                 return plan
         return self.current
 
@@ -180,7 +179,7 @@ class PlanChooser:
         if self.current in values:
             held = now_s - self._switched_s >= self._config.hold_s or values[self.current] == math.inf
             waits = self._probing.is_rising(now_s) and self._sends(best) > self._sends(self.current)
-            if not self._is_better(values[best], values[self.current]) or not held or waits:
+            if not self._is_better(best, values) or not held or waits:
                 return
         self.current, self._switched_s = best, now_s
 
@@ -196,9 +195,9 @@ class PlanChooser:
             return None
         return self._probing.next_bytes(self.link, now_s, self._would_gain)
 
-    def patience_s(self, nbytes: float) -> float:
-        """How long the answer to a probe of so many bytes is waited for, seconds."""
-        return self._probing.patience_s(self.link, nbytes + MESSAGE_BYTES)
+    def patience_s(self, nbytes: float, now_s: float) -> float:
+        """How long the answer to a probe of so many bytes, sent now, is waited for, seconds."""
+        return self._probing.patience_s(self.link, nbytes + MESSAGE_BYTES, now_s)
 
     @property
     def is_doubtful(self) -> bool:
@@ -208,8 +207,14 @@ class PlanChooser:
     def _sends(self, plan: str) -> float:
         return sum(wire.sample_bytes for wire in self._plans[plan].wires[:1])
 
-    def _is_better(self, value: float, than: float) -> bool:
-        return value < than * (1 - self._config.margin)
+    def _is_better(self, plan: str, values: Mapping[str, float]) -> bool:
+        """Whether `plan` is better than the current one; predictions must say so by a margin."""
+        margin = 0.0 if self._is_ranked(plan) else self._config.margin
+        return values[plan] < values[self.current] * (1 - margin)
+
+    def _is_ranked(self, plan: str) -> bool:
+        """Whether the plan was made for what no link changes: then it has its place among the plans."""
+        return self._plans[plan].objective in ("energy", "bytes")
 
     def _gone(self, plan: str) -> list[Absence]:
         """Of the tiers that a plan needs, those that are not there."""
@@ -221,7 +226,7 @@ class PlanChooser:
         is_due = all(absence.is_due(now_s) for absence in gone)
         if is_due:
             for absence in gone:
-                absence.tried()
+                absence.tried(now_s)
         return is_due
 
     def _would_gain(self) -> bool:
@@ -230,7 +235,8 @@ class PlanChooser:
         fast = now.links[0].model_copy(update={"bandwidth_bps": bandwidth_bps})
         hoped_for = replace(now, links=(fast, now.links[1]))
         values = {plan: self._value(self._plans[plan], hoped_for) for plan in self._ready_plans()}
-        return min(values, key=values.__getitem__) != self.current
+        there = {plan: value for plan, value in values.items() if not self._gone(plan)} or values
+        return min(there, key=there.__getitem__) != self.current
 
     def _ready_plans(self) -> list[str]:
         return [plan for plan in self._plans if plan in self._ready] or [self.current]
@@ -250,7 +256,7 @@ class PlanChooser:
     def _value(self, plan: PlanEntry, conditions: Conditions) -> float:
         """What the plan was made for, ms; for energy and bytes, which no link changes, its place among them."""
         predicted = predict(plan, conditions)
-        if plan.objective in ("energy", "bytes") and predicted.latency_ms < math.inf:
+        if self._is_ranked(plan.id) and predicted.latency_ms < math.inf:
             return float(self._order[plan.id])
         return predicted.slowest_ms if plan.objective == "throughput" else predicted.latency_ms
 

@@ -109,6 +109,10 @@ class LinkEstimate:
         """How long the link needs for so many bytes by themselves, seconds."""
         return nbytes * 8 / self.bandwidth_bps
 
+    def carried_s(self, nbytes: float) -> float:
+        """How long it needed for so many when the last answer came: silence since may be that of a dead link."""
+        return nbytes * 8 / self._heard_bps
+
     def tells(self, nbytes: float) -> bool:
         """Whether the time of a message of so many bytes says something of the bandwidth."""
         return self.carry_s(nbytes) >= _TELLING * self.noise_s
@@ -156,10 +160,6 @@ class LinkEstimate:
         usual_s = max(_OVERDUE_S, self._often_late_s) + _OVERDUE * remote_s
         if waited_s > max(_OVERDUE * expected_s, expected_s + usual_s):
             self._move(_OVERDUE_IS_HALF_WAY * 8 * nbytes / waited_s, now_s)
-
-    def renewed(self) -> None:
-        """Note a new connection: what silence seemed to say of the bandwidth was said by a dead one."""
-        self._set(max(self.bandwidth_bps, self._heard_bps))
 
     def _together(self, this: _Past) -> float:
         """The share of its time that a message took when it is shared out evenly with those right before it.

@@ -19,7 +19,7 @@ _RISE_LASTS_S = 0.25
 # are then a matter of a second. A link that is not given up after these answers, but late.
 _QUICK_PINGS = 8
 # How long a probe's answer is waited for: times what it should take, and more; a ping, times the round trip.
-_PATIENCE, _PATIENCE_S, _MOST_PATIENCE_S = 4.0, 0.2, 1.0
+PATIENCE, _PATIENCE_S, _MOST_PATIENCE_S = 4.0, 0.2, 1.0
 _PING_PATIENCE = 2.0
 
 
@@ -35,6 +35,8 @@ class Probing:
         self._every_s = every_s
         self._pinged_s = self._probed_s = self._rose_s = -math.inf
         self._unanswered = 0
+        self._silent_until_s = -math.inf
+        self._is_new = False
 
     @property
     def is_doubtful(self) -> bool:
@@ -50,13 +52,18 @@ class Probing:
             elif not self.is_rising(now_s):
                 self._rose_s = now_s
 
-    def unanswered(self) -> None:
-        """Note that a message had no answer in time."""
+    def unanswered(self, silent_until_s: float) -> None:
+        """Note that a message had no answer in time, which may still be on its way, before all that follows it.
+
+        Args:
+            silent_until_s: until when a link that is slower, not dead, may be silent for it.
+        """
         self._unanswered += 1
+        self._silent_until_s = max(self._silent_until_s, silent_until_s)
 
     def renewed(self) -> None:
-        """Note a new connection, of which no message is without an answer."""
-        self._unanswered = 0
+        """Note a new connection, of which no message is without an answer, nor any bandwidth known."""
+        self._unanswered, self._silent_until_s, self._is_new = 0, -math.inf, True
 
     def is_rising(self, now_s: float) -> bool:
         """Whether a rise was seen just now, which may have been a burst, or only part of a larger one."""
@@ -77,19 +84,22 @@ class Probing:
             return PING_BYTES
         if not self._is_due(link, now_s) or not would_gain():
             return None
-        self._probed_s = now_s
+        self._probed_s, self._is_new = now_s, False
         nbytes = int(link.bandwidth_bps * _PROBE_TAKES_S / 8)
         return min(max(nbytes, _LEAST_PROBE_BYTES), _MOST_PROBE_BYTES)
 
-    def patience_s(self, link: LinkEstimate, nbytes: float) -> float:
-        """How long the answer to a probe of so many bytes is waited for, seconds."""
+    def patience_s(self, link: LinkEstimate, nbytes: float, now_s: float) -> float:
+        """How long the answer to a probe of so many bytes, sent now, is waited for, seconds."""
         if self._unanswered >= _QUICK_PINGS:
             return _MOST_PATIENCE_S
         if self._unanswered:  # what silence seems to say of the bandwidth is not believed here
-            return min(_PING_PATIENCE * link.rtt_s + _PATIENCE_S, _MOST_PATIENCE_S)
-        return min(_PATIENCE * (link.rtt_s + link.carry_s(nbytes)) + _PATIENCE_S, _MOST_PATIENCE_S)
+            behind_s = max(0.0, self._silent_until_s - now_s)
+            return min(behind_s + _PING_PATIENCE * link.rtt_s + _PATIENCE_S, _MOST_PATIENCE_S)
+        return min(PATIENCE * (link.rtt_s + link.carry_s(nbytes)) + _PATIENCE_S, _MOST_PATIENCE_S)
 
     def _is_due(self, link: LinkEstimate, now_s: float) -> bool:
+        if self._is_new:
+            return True
         if self.is_rising(now_s):
             return now_s - self._probed_s >= _NEXT_PROBE_S
         told_s = link.told_s if link.told_s is not None else -math.inf

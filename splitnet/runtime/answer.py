@@ -23,6 +23,7 @@ class Answer:
         version: of the package, the same at every tier that took part; 0 where nobody said.
         ids: one entry a sample, by which the device that asked remembers it; none where it keeps no samples.
         queue_ms: how long the request waited at each tier to be computed, milliseconds.
+        is_kept: whether a tier above gave what it had kept of an earlier request, to one sample or more.
     """
 
     outputs: Tensors
@@ -32,6 +33,7 @@ class Answer:
     version: int = 0
     ids: tuple[int, ...] = ()
     queue_ms: Mapping[str, float] = field(default_factory=dict)
+    is_kept: bool = False
 
     @property
     def fallback(self) -> bool:
@@ -54,6 +56,7 @@ class AnswerBuilder:
     version: int = 0
     timings_ms: dict[str, float] = field(default_factory=dict)
     queue_ms: dict[str, float] = field(default_factory=dict)
+    is_kept: bool = False
     _placed: int = 0
     _parts: list[tuple[Indices, Tensors]] = field(default_factory=list)
     _exits: list[str] = field(init=False)
@@ -88,6 +91,7 @@ class AnswerBuilder:
             self.timings_ms,
             self.version,
             queue_ms=self.queue_ms,
+            is_kept=self.is_kept,
         )
 
     def _merged(self, name: str) -> Array:

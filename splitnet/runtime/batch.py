@@ -102,6 +102,7 @@ class Batch:
         for at in self.waiting():
             self.requests[at].builder.timings_ms.update(answer.timings_ms)
             self.requests[at].builder.queue_ms.update(answer.queue_ms)
+            self.requests[at].builder.is_kept |= answer.is_kept
         self._spread(self.open, self.carried | dict(answer.outputs), answer.exits, answer.fallbacks)
 
     def fall_back(self, reason: str) -> str | None:

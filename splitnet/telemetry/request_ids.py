@@ -1,10 +1,13 @@
 """Ids of requests, by which the logs of all tiers name them."""
 
+import os
 import random
 import re
 
 # No secret: it only must not come twice. To ask the system for each would let another thread run first.
 _source = random.Random()  # noqa: S311
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_source.seed)
 _FORM = re.compile(r"[0-9a-f]{16}")
 
 

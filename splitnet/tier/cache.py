@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splitnet.config import CacheConfig
-from splitnet.protocol import InferRequest, InferResponse
+from splitnet.protocol import InferRequest, InferResponse, Parameter
 from splitnet.tensors import Array, Tensors, kept
-from splitnet.tier.parameters import EXIT, FALLBACK
+from splitnet.tier.parameters import EXIT, FALLBACK, KEPT
 
 Kept = TypeVar("Kept")
 
@@ -133,12 +133,12 @@ class KeptResponses:
         """Keep `response` unless it is a fallback; neither it nor `request` may change from then on."""
         if not self.enabled or FALLBACK in response.parameters:
             return
-        exits = {EXIT: response.parameters[EXIT]}
+        parameters: dict[str, Parameter] = {EXIT: response.parameters[EXIT], KEPT: True}
         # Part of a larger array, as of a batch, would keep the whole of it alive.
         tensors = {name: kept(array) for name, array in response.tensors.items()}
         answer_bytes = sum(array.nbytes for array in tensors.values())
         question = _question(request, response.model_version, plan)
-        self._cache.keep(question, replace(response, tensors=tensors, parameters=exits), answer_bytes)
+        self._cache.keep(question, replace(response, tensors=tensors, parameters=parameters), answer_bytes)
 
 
 def _question(request: InferRequest, version: str, plan: str) -> Question:

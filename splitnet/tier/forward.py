@@ -21,7 +21,15 @@ from splitnet.telemetry import is_request_id, log_standing, new_request_id
 from splitnet.tensors import Tensors, TensorSpec, batch_size
 from splitnet.tier.chained import Chained
 from splitnet.tier.coding import CODING, TensorParameters, code
-from splitnet.tier.parameters import PROBE, exits_of, fallbacks_of, queue_times_of, request_parameters, timings_of
+from splitnet.tier.parameters import (
+    KEPT,
+    PROBE,
+    exits_of,
+    fallbacks_of,
+    queue_times_of,
+    request_parameters,
+    timings_of,
+)
 from splitnet.tiers import TIERS, Tier
 
 logger = logging.getLogger(__name__)
@@ -178,6 +186,7 @@ class Upstream:
             timings_of(response.parameters),
             self._number,
             queue_ms=queue_times_of(response.parameters),
+            is_kept=response.parameters.get(KEPT) is True,
         )
 
 

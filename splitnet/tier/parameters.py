@@ -15,6 +15,8 @@ from splitnet.tiers import TIERS, Tier
 EXIT = "splitnet_exit"
 #: Response: why a shallower exit answered, a gRPC status name; as `EXIT` for a batch; absent without fallback.
 FALLBACK = "splitnet_fallback"
+#: Response: a tier had kept it, or some of it, of an earlier request; absent where it was made for this one.
+KEPT = "splitnet_kept"
 # Response: milliseconds at a tier, computing its segment, and waiting for that, which is absent without a wait.
 _COMPUTE: dict[str, str] = {tier: f"splitnet_{tier}_ms" for tier in TIERS}
 _QUEUE: dict[str, str] = {tier: f"splitnet_{tier}_queue_ms" for tier in TIERS}
@@ -39,6 +41,8 @@ def answer_parameters(answer: Answer) -> dict[str, Parameter]:
     parameters: dict[str, Parameter] = {EXIT: _joined(answer.exits)}
     if answer.fallback:
         parameters[FALLBACK] = _joined(answer.fallbacks)
+    if answer.is_kept:
+        parameters[KEPT] = True
     for tier, milliseconds in answer.timings_ms.items():
         parameters[_COMPUTE[tier]] = float(milliseconds)
     for tier, milliseconds in answer.queue_ms.items():

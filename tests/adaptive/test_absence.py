@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from splitnet.adaptive import PlanChooser, SampleEnd
+from splitnet.telemetry import Exchange
 from tests.adaptive.plans import HALF, MUCH, NOTHING, chooser_of, plan
 
 #: On to the cloud, which would be the best; HALF ends at the edge, NOTHING on the device.
@@ -165,3 +166,41 @@ def test_for_energy_too_a_plan_that_cannot_be_run_gives_way() -> None:
     device.chooser.set_link(up=False)
     device.until(16.0)
     assert [name for _, name in device.switches] == [MUCH.id, DEEP.id, NOTHING.id]
+
+
+def test_the_order_of_plans_for_energy_needs_no_margin() -> None:
+    plans = [each.model_copy(update={"objective": "energy"}) for each in (DEEP, MUCH, NOTHING)]
+    chooser = chooser_of(*plans, margin=0.6)
+    chooser.set_link(up=False)
+    assert chooser.choose(1.0) == NOTHING.id
+    chooser.set_ready(DEEP.id, ready=False)
+    chooser.set_link(up=True)
+    assert chooser.choose(2.0) == MUCH.id
+
+
+def test_a_trial_of_which_nobody_hears_again_is_not_the_last() -> None:
+    device = Device(chooser_of(DEEP, HALF), cloud=outage(0.0, 5.0))
+    device.until(1.0)
+    while device.chooser.choose(device.now_s) != DEEP.id:  # the caller is interrupted: it has no end
+        device.now_s += device.every_s
+    device.until(device.now_s + 90.0)
+    assert device.chooser.current == DEEP.id
+
+
+def test_a_server_that_says_no_times_speaks_for_itself_too() -> None:
+    device = Device(chooser_of(DEEP, HALF), cloud=outage(5.0, 10.0))
+    for start_s in range(100, 1000, 100):  # single failures, far apart, with whole answers in between
+        device.cloud = outage(float(start_s), start_s + 0.1)
+        device.until(start_s + 50.0)
+    assert device.switches == []
+
+
+def test_no_probe_goes_for_a_plan_whose_tier_is_gone() -> None:
+    chooser = chooser_of(DEEP, HALF)
+    device = Device(chooser, cloud=outage(5.0, 1e9))
+    device.until(8.0)
+    assert chooser.current == HALF.id
+    ticket = chooser.sent_probe(chooser.probe(8.0) or 0, 8.0)
+    chooser.observe(Exchange("edge:1", 500, 0, 0.01, 0.0, 0), 8.01)  # now the round trip is known
+    chooser.returned(ticket, 8.01)
+    assert chooser.probe(8.9) is None

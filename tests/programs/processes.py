@@ -111,16 +111,20 @@ def eventually(condition: Callable[[], object], *, within_s: float = TIMEOUT_S) 
         time.sleep(0.005)
 
 
-def in_time(measure: Callable[[], float], limit_s: float, *, tries: int = 20) -> None:
-    """Hold the best run of `measure`, which returns seconds, to `limit_s`: neighbours may disturb a few in a row.
+def in_time(measure: Callable[[], float], limit_s: float, *, tries: int = 21) -> None:
+    """Hold most runs of `measure`, which returns seconds, to `limit_s`: neighbours may disturb a few in a row.
+
+    The first run will do; each that takes too long is to be made up for.
 
     Raises:
-        AssertionError: none was faster.
+        AssertionError: of all tries no more than half were in time.
     """
-    took: list[float] = []
-    while not took or (min(took) >= limit_s and len(took) < tries):
+    took = [measure()]
+    while (late := sum(seconds >= limit_s for seconds in took)) * 2 >= len(took):
+        assert len(took) < tries, (
+            f"{late} of {len(took)} took {limit_s} s or longer: {min(took):.3f} to {max(took):.3f}"
+        )
         took.append(measure())
-    assert min(took) < limit_s, f"{len(took)} tries took {min(took):.3f} to {max(took):.3f} s"
 
 
 def _environment() -> dict[str, str]:

@@ -108,7 +108,11 @@ def test_a_kept_response_has_the_new_id_and_says_who_answered_but_no_times() -> 
     kept.keep(request(id="a"), "plan", response())
     found = kept.find(request(id="b"), "1", "plan")
     assert found is not None
-    assert (found.id, found.model_version, found.parameters) == ("b", "1", {"splitnet_exit": "cloud"})
+    assert (found.id, found.model_version, found.parameters) == (
+        "b",
+        "1",
+        {"splitnet_exit": "cloud", "splitnet_kept": True},
+    )
     np.testing.assert_array_equal(found.tensors["y"], np.ones((1, 2), np.float32))
 
 
