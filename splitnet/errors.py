@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeVar
 
-E = TypeVar("E", bound=BaseException)
+_Error = TypeVar("_Error", bound=BaseException)
 
 
 class SplitNetError(Exception):
@@ -138,7 +138,7 @@ def error_from_status(status: str, message: str) -> SplitNetError:
     return _BY_STATUS.get(status, PeerProtocolError)(message)
 
 
-def without_frames(error: E) -> E:
+def without_frames(error: _Error) -> _Error:
     """Return `error` for a future to end with: without tracebacks, its own and those of what it came from.
 
     They lead to every frame on the way and to all of its callers', and these to the future: a circle, which would

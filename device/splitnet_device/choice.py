@@ -8,7 +8,13 @@ from concurrent.futures import Future
 
 from splitnet.adaptive import PlanChooser, SampleEnd
 from splitnet.config import AdaptiveConfig
-from splitnet.errors import DeadlineExceededError, SplitNetError, outcome_of
+from splitnet.errors import (
+    DeadlineExceededError,
+    SplitNetError,
+    UnavailableError,
+    outcome_of,
+    without_frames,
+)
 from splitnet.runtime import Answer
 from splitnet.telemetry import Exchange
 from splitnet.tiers import TIERS, Tier
@@ -43,6 +49,11 @@ class Choice:
         return self.running.prepare(self._chooser.current)
 
     @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way on the link."""
+        return self._chooser.is_idle
+
+    @property
     def is_doubtful(self) -> bool:
         """Whether the link has fallen silent, and probes are finding out if it is dead."""
         return self._chooser.is_doubtful
@@ -69,7 +80,9 @@ class Choice:
         """Watch a request that goes up."""
         with self._lock:
             ticket = self._chooser.sent(plan, samples, time.monotonic())
-        above.add_done_callback(lambda done: self._returned(ticket, unanswered=_is_late(done)))
+        above.add_done_callback(
+            lambda done: self._returned(ticket, None if done.cancelled() else done.exception())
+        )
 
     def observe(self, exchange: Exchange) -> None:
         """Learn from a message to the tier above and its answer."""
@@ -101,28 +114,27 @@ class Choice:
                 return False
             timeout_s = self._chooser.patience_s(nbytes, now_s)
             ticket = self._chooser.sent_probe(nbytes, now_s)
-        unanswered = False
+        error: BaseException | None = None
         try:
             self.running.probe(nbytes, timeout_s)  # the link tells of the exchange
         except SplitNetError as err:
             logger.debug("a probe of the link failed: %s", err)
-            unanswered = isinstance(err, DeadlineExceededError)
+            error = without_frames(err)
         finally:
-            self._returned(ticket, unanswered=unanswered)
-        return unanswered
+            self._returned(ticket, error)
+        return isinstance(error, DeadlineExceededError)
 
     def unanswered(self) -> None:
         """Note that the tier above said nothing to a question beside the requests."""
         with self._lock:
             self._chooser.unanswered()
 
-    def _returned(self, ticket: int, *, unanswered: bool) -> None:
+    def _returned(self, ticket: int, error: BaseException | None) -> None:
+        unanswered = isinstance(error, DeadlineExceededError)
         with self._lock:
             self._chooser.returned(ticket, time.monotonic(), unanswered=unanswered)
-
-
-def _is_late(above: "Future[Answer]") -> bool:
-    return not above.cancelled() and isinstance(above.exception(), DeadlineExceededError)
+            if not (error is None or unanswered or isinstance(error, UnavailableError)):
+                self._chooser.refused()
 
 
 def _ends(answer: Answer | None, error: BaseException | None) -> list[SampleEnd]:

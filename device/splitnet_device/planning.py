@@ -1,6 +1,7 @@
 """Which version and plan requests begin on: plans are made ready on a thread of their own before they are run."""
 
 import logging
+import math
 import threading
 import time
 from concurrent.futures import Future
@@ -17,8 +18,9 @@ logger = logging.getLogger(__name__)
 
 # While requests come, how often it is looked whether the link is to be probed; for how long after the last one.
 _LOOK_S, _BUSY_S = 0.05, 2.0
-# A tier above that does not offer a plan is asked again so much later, and has so long to say so.
-_ASK_AGAIN_S, _ASK_S = 1.0, 1.0
+# A tier above that does not offer a plan is asked again so much later, and has so long to say so, the longer time
+# behind the bytes of requests.
+_ASK_AGAIN_S, _ASK_S, _ASK_BUSY_S = 1.0, 1.0, 5.0
 # For the first attempt to connect, and for this thread to end.
 _FIRST_S, _CLOSE_S = 5.0, 5.0
 
@@ -38,6 +40,7 @@ class Planning(Events):
         self._up: set[str] = set()
         self._choice: Choice | None = None
         self._due: dict[str, float] = {}  # when plans that are not ready are tried next
+        self._tried_s: dict[str, float] = {}  # when plans of the version that runs were
         self._due_lock = threading.Lock()
         self._asked_s = 0.0
         self._wake = threading.Event()
@@ -57,6 +60,7 @@ class Planning(Events):
         choice = Choice(running, self._config, before=self._choice) if several else None
         with self._due_lock:
             self._due = {plan.id: 0.0 for plan in running.plans[1:]} if several else {}
+            self._tried_s = {}
         self._choice, self.running = choice, running
         if several and self._thread is None:
             self._thread = threading.Thread(target=self._work, name="plans", daemon=True)
@@ -97,8 +101,9 @@ class Planning(Events):
         choice.ended(asked, answer, error)
         is_whole = answer is not None and not answer.fallback
         if not is_whole and plan != choice.running.manifest.plan.id:  # the default one is always offered
+            again_s = self._tried_s.get(plan, -math.inf) + _ASK_AGAIN_S
             with self._due_lock:
-                self._due.setdefault(plan, time.monotonic() + _ASK_AGAIN_S)
+                self._due.setdefault(plan, max(again_s, time.monotonic()))
             self._wake.set()
 
     def exchange(self, exchange: Exchange) -> None:
@@ -180,11 +185,14 @@ class Planning(Events):
 
     def _try(self, choice: Choice, plan: str) -> float | None:
         """Make one plan ready if that can be done now; return when to try again, None where that is not needed."""
+        is_idle = choice.is_idle
+        self._tried_s[plan] = time.monotonic()
         try:
-            ready = choice.running.make_ready(plan, _ASK_S)
+            ready = choice.running.make_ready(plan, _ASK_S if is_idle else _ASK_BUSY_S)
         except DeadlineExceededError as err:
             logger.debug("plan %s: %s", plan, err)
-            choice.unanswered()
+            if is_idle:
+                choice.unanswered()
             return time.monotonic() + _ASK_AGAIN_S
         except PeerError as err:
             logger.debug("plan %s: %s", plan, err)

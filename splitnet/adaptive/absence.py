@@ -91,10 +91,20 @@ class Absence:
         if self.is_gone:
             self.is_gone, self._back_s = False, now_s
 
-    def told_nothing(self, asked_s: float) -> None:
-        """Note the end of a request that might have gone to the tier and did not: another may find out at once."""
+    def told_nothing(self, asked_s: float, now_s: float, *, well: bool) -> None:
+        """Note the end of a request that says nothing of the tier (see `failed`).
+
+        Args:
+            asked_s: when it was made.
+            now_s: when it ended.
+            well: whether it ended as planned, without going that far: then the next one may find out at once. What
+                ended otherwise was a trial all the same.
+        """
         if self.is_gone and asked_s >= self._gone_s:
-            self._tried_s = -math.inf
+            if well:
+                self._tried_s = -math.inf
+            else:
+                self._wait(now_s)
 
     def forget(self) -> None:
         """Believe that the tier is there: it may be another one now."""

@@ -103,6 +103,15 @@ class PlanChooser:
         """Note that the tier above said nothing in time to a question beside the requests."""
         self._probing.unanswered(-math.inf)
 
+    def refused(self) -> None:
+        """Note that what went up was refused: somebody answered, or nobody can be asked in this way."""
+        self._probing.assured()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way on the link."""
+        return not self._sent
+
     def observe(self, exchange: Exchange, now_s: float) -> None:
         """Learn from a message to the tier above and its answer, a probe's among them."""
         remote_s = self._remote_s(self._plans[self.current]) if exchange.remote_s is None else exchange.remote_s
@@ -141,6 +150,7 @@ class PlanChooser:
         """
         needed, answered = self._above[plan], TIERS[1 : TIERS.index(deepest(ends)) + 1]
         failed = self._is_up and any(each.blames_above for each in ends)
+        well = not any(each.reason for each in ends)
         for tier in needed:
             absence = self._absences[tier]
             if tier in answered:
@@ -148,7 +158,7 @@ class PlanChooser:
             elif failed and tier == needed[-1]:
                 absence.failed(asked_s, now_s)
             else:
-                absence.told_nothing(asked_s)
+                absence.told_nothing(asked_s, now_s, well=well)
 
     def choose(self, now_s: float, *, in_flight: int = 1, samples: int = 1) -> str:
         """Return the plan for a request that comes now.

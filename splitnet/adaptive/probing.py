@@ -45,12 +45,16 @@ class Probing:
 
     def heard(self, link: LinkEstimate, before_bps: float, now_s: float) -> None:
         """Note an answer, by which the bandwidth went from `before_bps` to what `link` says now."""
-        self._unanswered = 0
+        self.assured()
         if link.moved_s == now_s:
             if link.bandwidth_bps < before_bps:
                 self._rose_s = -math.inf
             elif not self.is_rising(now_s):
                 self._rose_s = now_s
+
+    def assured(self) -> None:
+        """Note that the link is not silent, or that pings cannot tell."""
+        self._unanswered = 0
 
     def unanswered(self, silent_until_s: float) -> None:
         """Note that a message had no answer in time, which may still be on its way, before all that follows it.

@@ -141,7 +141,19 @@ def test_a_trial_that_an_early_exit_answers_goes_on_with_the_next_request() -> N
     assert [name for _, name in device.switches] == [HALF.id, DEEP.id]
 
 
-@given(st.lists(st.tuples(st.floats(0.001, 2.0), st.sampled_from([WHOLE, GONE, LATE])), min_size=1, max_size=400))
+#: What a trial may end with that says nothing of its tier, and is not what was asked for.
+OTHERWISE = [
+    SampleEnd(who, reason) for who in ("", "device") for reason in ("DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED")
+]
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0.001, 2.0), st.sampled_from([WHOLE, GONE, LATE, *OTHERWISE])),
+        min_size=1,
+        max_size=400,
+    )
+)
 def test_trying_takes_one_request_in_twenty_at_most(course: list[tuple[float, SampleEnd]]) -> None:
     """Whatever the cloud does; and the plan is changed for nothing else."""
     chooser, now_s, since = chooser_of(DEEP, HALF), 0.0, 0

@@ -53,6 +53,15 @@ def test_one_that_is_answered_ends_the_doubt() -> None:
     assert not doubts(chooser)
 
 
+def test_who_refuses_is_there() -> None:
+    chooser = chooser_of(MUCH, NOTHING)
+    silent_request(chooser, 1.0, until_s=2.0)
+    ticket = chooser.sent_probe(chooser.probe(2.0) or 0, 2.0)
+    chooser.returned(ticket, 2.01)
+    chooser.refused()
+    assert not doubts(chooser)
+
+
 def test_pings_wait_for_what_is_under_way_and_for_requests_to_come() -> None:
     chooser = chooser_of(MUCH, NOTHING)
     under_way = chooser.sent(MUCH.id, 1, 1.0)

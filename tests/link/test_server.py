@@ -1,6 +1,7 @@
 """TierServer: each bound holds, bad bytes get an answer, and it ends in order."""
 
 import queue
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -363,3 +364,11 @@ def _is_answered(channel: grpc.Channel) -> bool:
     except grpc.RpcError:
         return False
     return bool(answer.tensors["x"] == 5)
+
+
+def test_an_address_that_is_taken_leaves_no_thread() -> None:
+    before = set(threading.enumerate())
+    with reserved_address() as (host, port), socket.create_server((host, port)):
+        with pytest.raises(ConfigError):
+            started(Plane(), listen=(host, port))
+        eventually(lambda: set(threading.enumerate()) <= before)

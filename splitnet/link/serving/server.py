@@ -102,7 +102,11 @@ class TierServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         services = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(services, self._server, pool=descriptor_pool())
-        self.address = (listen[0], self._bind(listen, credentials))
+        try:
+            self.address = (listen[0], self._bind(listen, credentials))
+        except BaseException:
+            self._intake.close()
+            raise
 
     def start(self) -> None:
         """Serve, and say so in health."""

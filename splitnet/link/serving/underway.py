@@ -9,9 +9,9 @@ from splitnet.errors import SplitNetError
 from splitnet.link.timer import Alarm
 from splitnet.protocol import InferResponse
 
-# What stands for the future of a request that is over; nothing is left of it to cancel.
+# What stands for the future of a request that is over; nothing is left of it to cancel, or to answer with.
 _OVER: "Future[InferResponse]" = Future()
-_OVER.set_result(InferResponse("", {}))
+_OVER.set_exception(AssertionError("the request is over"))
 
 
 @dataclass(slots=True, eq=False)
