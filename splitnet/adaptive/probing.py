@@ -15,6 +15,8 @@ _PING_EVERY_S = 5.0
 # believed. A drop is believed at once: to send too much costs more than to compute too much.
 _NEXT_PROBE_S = 0.05
 _RISE_LASTS_S = 0.25
+# On a new connection two probes will do: it is the one before that was slow, and time has been lost.
+_NEW_RISE_LASTS_S = 0.1
 # After a message without an answer, pings follow one another at once, so many in all: the breaker's five failures
 # are then a matter of a second. A link that is not given up after these answers, but late.
 _QUICK_PINGS = 8
@@ -37,6 +39,7 @@ class Probing:
         self._unanswered = 0
         self._silent_until_s = -math.inf
         self._is_new = False
+        self._lasts_s = _RISE_LASTS_S
 
     @property
     def is_doubtful(self) -> bool:
@@ -51,6 +54,8 @@ class Probing:
                 self._rose_s = -math.inf
             elif not self.is_rising(now_s):
                 self._rose_s = now_s
+        elif not self.is_rising(now_s):
+            self._lasts_s = _RISE_LASTS_S
 
     def assured(self) -> None:
         """Note that the link is not silent, or that pings cannot tell."""
@@ -67,11 +72,12 @@ class Probing:
 
     def renewed(self) -> None:
         """Note a new connection, of which no message is without an answer, nor any bandwidth known."""
-        self._unanswered, self._silent_until_s, self._is_new = 0, -math.inf, True
+        self._unanswered, self._silent_until_s = 0, -math.inf
+        self._is_new, self._lasts_s = True, _NEW_RISE_LASTS_S
 
     def is_rising(self, now_s: float) -> bool:
         """Whether a rise was seen just now, which may have been a burst, or only part of a larger one."""
-        return now_s - self._rose_s < _RISE_LASTS_S
+        return now_s - self._rose_s < self._lasts_s
 
     def next_bytes(self, link: LinkEstimate, now_s: float, would_gain: Callable[[], bool]) -> int | None:
         """Return the bytes of a probe that is to be sent now; None for none.

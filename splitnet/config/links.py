@@ -21,9 +21,9 @@ class LinkConfig(Frozen):
     """
 
     retry_share: Annotated[float, Field(ge=0, le=1)] = 0.1
-    connect_ms: Annotated[float, Field(ge=10, le=60_000)] = 1_200.0
+    connect_ms: Annotated[float, Field(ge=10, le=60_000)] = 1_500.0
     reconnect_ms: Annotated[float, Field(ge=10, le=60_000)] = 100.0
-    reconnect_most_ms: Annotated[float, Field(ge=10, le=60_000)] = 1_200.0
+    reconnect_most_ms: Annotated[float, Field(ge=10, le=60_000)] = 1_500.0
     breaker_failures: Annotated[int, Field(ge=1, le=1000)] = 5
     renew_s: Annotated[float, Field(ge=1, le=86_400 * 30)] = 3_600.0
 

@@ -133,7 +133,7 @@ CASES: list[tuple[Any, Any, str, str]] = [
         DeviceConfig,
         P | {"link": {"reconnect_ms": 5e3}},
         "value_error",
-        "link: reconnect_ms 5000 is more than reconnect_most_ms 1200",
+        "link: reconnect_ms 5000 is more than reconnect_most_ms 1500",
     ),
     (
         DeviceConfig,
