@@ -14,6 +14,7 @@ from splitnet.config import DeviceConfig, check_links, load_config
 from splitnet.deadline import Deadline
 from splitnet.errors import ConfigError, InvalidArgumentError, SplitNetError, UnavailableError
 from splitnet.link import DeadlineTimer
+from splitnet.link.tls import check_files
 from splitnet.package import Manifest, open_package
 from splitnet.runtime import Answer, BoundedExecutor
 from splitnet.telemetry import Events, new_request_id
@@ -70,6 +71,8 @@ class Session:
         config = load_config(DeviceConfig, None, {"package": package, "upstream": upstream, **options})
         # Before anything is opened that would have to be closed again.
         check_links(None, config.upstream, tls=config.tls, plaintext=config.plaintext)
+        if config.tls is not None:
+            check_files(config.tls)
         opened = open_package(config.package, config.package_key)
         self._config = config
         self._memory = Memory(config, opened.manifest) if config.store is not None else None

@@ -48,8 +48,12 @@ class Machine:
         return Validity.of(self.certificate)
 
 
-def read_machine(directory: Path) -> Machine:
+def read_machine(directory: Path, *, may_have_ended: bool = False) -> Machine:
     """Read a directory as `splitnet keys certificate` writes it.
+
+    Args:
+        directory: of the files.
+        may_have_ended: take a certificate that does not hold now too.
 
     Raises:
         ConfigError: a file is missing, damaged or open to others; key, certificate and authority do not belong
@@ -65,6 +69,6 @@ def read_machine(directory: Path) -> Machine:
         raise ConfigError(f"{directory}: {PRIVATE_KEY} is not the key of {CERTIFICATE}; make both anew")
     if not any(is_signed_by(certificate, each) for each in trusted):
         raise ConfigError(f"{directory}: {CERTIFICATE} is not signed by any authority in {BUNDLE}")
-    if wrong := Validity.of(certificate).wrong():
+    if not may_have_ended and (wrong := Validity.of(certificate).wrong()):
         raise ConfigError(f"{directory / CERTIFICATE}: {wrong}; `splitnet keys renew` makes it anew")
     return Machine(certificate, authority_pem, certificate_pem, key_pem)

@@ -89,7 +89,8 @@ def _link(settings: TierClientConfig) -> Upstreams:
         window=settings.in_flight,
         settings=LinkConfig(),
         credentials=partial(client_credentials, tls) if tls is not None else None,
-        diagnose=partial(diagnose, tls) if tls is not None else None,
+        tls_name=tls.upstream_name if tls is not None else None,
+        diagnose=partial(diagnose, tls),
     )
 
 

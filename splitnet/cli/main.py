@@ -24,6 +24,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    suggest_commands=False,  # click does
 )
 for command in (profile, partition, plan, inspect, cloud, edge, device, emulate, bench, demo):
     app.command()(command)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from splitnet.errors import InvalidArgumentError
+from splitnet.tiers import TIERS
 
 if TYPE_CHECKING:
     from splitnet.package import VerificationEntry
@@ -97,7 +98,7 @@ def _plans(result: "PartitionResult") -> Iterator[str]:
         sent = [", ".join(f"{tensor} as {way}" for tensor, way in wire) for wire in plan.found.plan.sent]
         tiers = " + ".join(segment.tier for segment in plan.found.plan.segments)
         yield f"best from {plan.bandwidth_from_bps / 1e6:.3g} Mbit/s on: {tiers}" + "".join(
-            f"; {one}" for one in sent
+            f"; to the {tier} {one}" for tier, one in zip(TIERS[1:], sent, strict=False)
         )
 
 

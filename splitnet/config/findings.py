@@ -19,6 +19,8 @@ _MOST_FINDINGS = 5
 _LONGEST_SHOWN = 80
 # Known keys are listed up to so many where none is like the unknown one.
 _MOST_KNOWN = 12
+# A key that is a letter or two from one that is known here is that one, wherever else it may be known.
+_ALIKE = 0.85
 # More bits than these are not written out: Python refuses numbers of thousands of digits.
 _MOST_BITS = 256
 
@@ -117,9 +119,11 @@ def _key(key: str) -> str:
 
 def _instead(key: str, parent: Schema, root: Schema) -> str:
     """What may have been meant by an unknown key: a place where it is known, one like it, or any that is known."""
+    known = [name for branch in branches(parent, root) for name in branch.get("properties", {})]
+    if alike := difflib.get_close_matches(key, known, cutoff=_ALIKE):
+        return f"did you mean {one_of(alike)}?"
     if homes := _homes(key, root):
         return f"it belongs {one_of(homes)}"
-    known = [name for branch in branches(parent, root) for name in branch.get("properties", {})]
     if near := difflib.get_close_matches(key, known):
         return f"did you mean {one_of(near)}?"
     return f"known here are {', '.join(known[:_MOST_KNOWN])}{', …' if len(known) > _MOST_KNOWN else ''}"

@@ -13,7 +13,7 @@ from splitnet.cost.entries import Strict
 from splitnet.cost.library import completed, library
 from splitnet.cost.links import Link, LinkEntry
 from splitnet.cost.machines import Machine, MachineEntry
-from splitnet.errors import ConfigError
+from splitnet.errors import ConfigError, SplitNetError
 from splitnet.tiers import TIERS, Tier
 
 #: What is assumed where no deployment file is given; `default_site` reads it.
@@ -105,7 +105,10 @@ def load_site(path: Path, reference_gflops: Callable[[], float] | None = None) -
     machines = {
         tier: _machine(getattr(read.site, tier), f"{path}: site.{tier}", defined, measure) for tier in TIERS
     }
-    return _site(machines, read.link, path.parent)
+    try:
+        return _site(machines, read.link, path.parent)
+    except SplitNetError as err:  # of the file of a trace
+        raise type(err)(f"{path}: link: trace: {err}") from err
 
 
 def default_site() -> Site:

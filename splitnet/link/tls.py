@@ -56,17 +56,33 @@ def client_credentials(tls: TlsConfig) -> grpc.ChannelCredentials:
     return grpc.ssl_channel_credentials(machine.authority_pem, machine.key_pem, machine.certificate_pem)
 
 
-def diagnose(tls: TlsConfig, target: Target, *, timeout_s: float = 1.0) -> str | None:
+def check_files(tls: TlsConfig) -> None:
+    """Look whether there is a certificate with its key; one that has ended may be renewed while a program runs.
+
+    Raises:
+        ConfigError: see `server_credentials`.
+    """
+    read_machine(tls.directory, may_have_ended=True)
+
+
+def diagnose(tls: TlsConfig | None, target: Target, *, timeout_s: float = 1.0) -> str | None:
     """Say why a link cannot be made, by a handshake of its own; None where TLS is not why.
 
     gRPC says of a failed handshake little that helps. Call this once when a link is lost, on a thread that may
     wait.
 
     Args:
-        tls: this machine's certificate.
+        tls: this machine's certificate; None where the link is in plaintext.
         target: of the link.
         timeout_s: how long each of at most two connections may take.
     """
+    if tls is not None:
+        return _what_fails(tls, target, timeout_s)
+    how = f"{target} speaks TLS; give this machine's certificate: --tls DIR"
+    return how if _speaks_tls(target, timeout_s) else None
+
+
+def _what_fails(tls: TlsConfig, target: Target, timeout_s: float) -> str | None:
     try:
         machine = read_machine(tls.directory)
         context = _context(tls, machine)
@@ -133,6 +149,16 @@ def _what_is_wrong(target: Target, tls: TlsConfig, error: ssl.SSLCertVerificatio
     if error.verify_code in _OTHER_AUTHORITY:
         return f"{who} is signed by {seen.issuer[:_MOST_SHOWN]!r}, by no authority in {tls.directory / BUNDLE}"
     return f"{who} cannot be verified: {error.verify_message}"
+
+
+def _speaks_tls(target: Target, timeout_s: float) -> bool:
+    try:
+        _fetched(target, timeout_s)
+    except ssl.SSLError as err:
+        return "ALERT" in str(err.reason)  # which only TLS has: it wants our certificate
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _fetched(target: Target, timeout_s: float) -> x509.Certificate:

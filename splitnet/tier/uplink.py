@@ -94,7 +94,7 @@ class Uplink:
             settings=config.link,
             credentials=partial(client_credentials, tls) if tls is not None else None,
             tls_name=tls.upstream_name if tls is not None else None,
-            diagnose=partial(diagnose, tls) if tls is not None else None,
+            diagnose=partial(diagnose, tls),
             events=self._events,
             timer=self._timer,
         )

@@ -48,6 +48,16 @@ def test_machines_of_a_site_know_one_another_by_name(cloud: TlsConfig, cam: TlsC
         assert diagnose(cam, Target(("127.0.0.1", port)), timeout_s=TIMEOUT_S) is None
 
 
+def test_who_comes_in_plaintext_is_told_that_tls_is_spoken(cloud: TlsConfig) -> None:
+    with listening(server_credentials(cloud)) as port:
+        target = Target(("127.0.0.1", port))
+        assert diagnose(None, target) == f"{target} speaks TLS; give this machine's certificate: --tls DIR"
+    with reserved_address() as address:
+        assert diagnose(None, Target(address)) is None
+        with socket.create_server(address):  # which says nothing
+            assert diagnose(None, Target(address), timeout_s=0.1) is None
+
+
 def test_clients_that_are_not_of_the_site_are_refused(
     tmp_path: Path, hall: Authority, cloud: TlsConfig, cam: TlsConfig, capfd: pytest.CaptureFixture[str]
 ) -> None:

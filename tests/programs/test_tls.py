@@ -13,6 +13,7 @@ from splitnet.config import TlsConfig
 from splitnet.package.sign import sign_package
 from splitnet.signing import make_operator
 from tests.certificates.site import MONTH, authority, machine, span
+from tests.programs.classifier import NAME
 from tests.programs.conftest import Packages, Samples
 from tests.programs.processes import Finished, Program, eventually, run, running
 
@@ -135,6 +136,20 @@ def test_the_name_in_the_certificate_may_be_another_than_the_address(
     assert done.json["exits"]["cloud"] == done.json["exits"]["edge"] == 0
     assert "bears the names edge, " in done.err
     assert ", not cloud; " in done.err
+    bench = ("bench", "--tier", edge.target, "--model", NAME, "--input", str(data), "--tls", str(tls.directory))
+    done = run(*bench, "--tls-server-name", "edge", "--scenario", "offline", "--accuracy", "--json")
+    assert (done.code, done.json["errors"]) == (0, 0), done.err
+
+
+def test_a_certificate_that_is_not_there_and_none_where_one_is_needed_are_said(
+    folder: Path, package: Path, edge: Program, data: Path
+) -> None:
+    nowhere = TlsConfig(directory=folder / "nowhere")
+    done = device(package, edge, data, nowhere)
+    assert (done.code, done.out) == (3, "")
+    assert "nowhere/private.key: no such file" in done.err
+    done = run("release", "status", "--tier", edge.target)
+    assert "speaks TLS; give this machine's certificate: --tls DIR" in done.err
 
 
 def test_a_link_beyond_this_machine_is_closed_unless_asked_for(packages: Packages) -> None:

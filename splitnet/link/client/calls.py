@@ -66,7 +66,7 @@ class TierClient:
         try:
             return call_once(self._channel, method, request, timeout_s=timeout_s, wait=False)
         except UnavailableError as err:
-            why = diagnose(self._tls, self._target) if self._tls is not None else None
+            why = diagnose(self._tls, self._target)
             raise UnavailableError(why or f"{self.address}: {err}; see that a tier listens there") from err
         except SplitNetError as err:
             raise type(err)(f"{self.address}: {err}") from err

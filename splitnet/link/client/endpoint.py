@@ -201,8 +201,9 @@ class Endpoint:
         with self._lock:
             self._up = self.is_known = True
             self.up_since_s = time.monotonic()
+        level = logging.WARNING if self._told else logging.INFO  # who has read that it is down reads this too
+        logger.log(level, "link to %s: up", self.label)
         self.down, self._told = "", False
-        logger.info("link to %s: up", self.label)
         self._policy.events.link(self.label, up=True)
         self._owner.known(self)
 
