@@ -26,21 +26,6 @@ def refused(port: int, tls: TlsConfig, *, name: str | None = None) -> str | None
     return diagnose(tls, Target(("127.0.0.1", port), name), timeout_s=TIMEOUT_S)
 
 
-@pytest.fixture
-def hall(tmp_path: Path) -> Authority:
-    return authority(tmp_path)
-
-
-@pytest.fixture
-def cloud(tmp_path: Path, hall: Authority) -> TlsConfig:
-    return machine(tmp_path, hall, "cloud")
-
-
-@pytest.fixture
-def cam(tmp_path: Path, hall: Authority) -> TlsConfig:
-    return machine(tmp_path, hall, "cam-1", addresses=("cam-1.hall", "10.0.0.7"))
-
-
 def test_machines_of_a_site_know_one_another_by_name(cloud: TlsConfig, cam: TlsConfig) -> None:
     with listening(server_credentials(cloud)) as port:
         assert names(port, cam) == ["cam-1", "cam-1.hall"]

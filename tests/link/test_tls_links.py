@@ -26,11 +26,6 @@ RULES = (AccessRule(names=("cam-*",), models=("m",)), AccessRule(names=("clerk",
 
 
 @pytest.fixture
-def hall(tmp_path: Path) -> Authority:
-    return authority(tmp_path)
-
-
-@pytest.fixture
 def server(tmp_path: Path, hall: Authority) -> Iterator[TierServer]:
     tls = machine(tmp_path, hall, "cloud")
     with serving(Plane(echo), credentials=server_credentials(tls), access=Access(RULES)) as server:

@@ -11,25 +11,10 @@ import pytest
 from splitnet.certificates import Authority, begin_renewal, end_renewal, renew, switch_key
 from splitnet.config import TlsConfig
 from splitnet.link.tls import client_credentials, server_credentials
-from tests.certificates.site import MONTH, authority, machine, span
+from tests.certificates.site import MONTH, machine, span
 from tests.link.tls_peers import TIMEOUT_S, Stream, channel, listening, names
 
 WHEN = span(timedelta(hours=-1), MONTH)
-
-
-@pytest.fixture
-def hall(tmp_path: Path) -> Authority:
-    return authority(tmp_path)
-
-
-@pytest.fixture
-def cloud(tmp_path: Path, hall: Authority) -> TlsConfig:
-    return machine(tmp_path, hall, "cloud")
-
-
-@pytest.fixture
-def cam(tmp_path: Path, hall: Authority) -> TlsConfig:
-    return machine(tmp_path, hall, "cam-1", addresses=("cam-1.hall", "10.0.0.7"))
 
 
 def test_a_renewal_drops_no_stream_and_is_taken_by_who_connects_next(
