@@ -8,6 +8,17 @@ import pytest
 
 from splitnet.telemetry import is_request_id, new_request_id
 
+# The parent writes when the child has: without buffers, a line is two writes.
+_FORKED = """
+import os
+from splitnet.telemetry import new_request_id
+
+child = os.fork()
+if child:
+    os.waitpid(child, 0)
+print(new_request_id(), flush=True)
+"""
+
 
 def test_ids_are_of_one_form_and_do_not_come_twice() -> None:
     ids = [new_request_id() for _ in range(10_000)]
@@ -22,7 +33,6 @@ def test_others_are_not_ours(text: str) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_process_draws_others() -> None:
-    drawn = "import os; from splitnet.telemetry import new_request_id as id; os.fork(); print(id(), flush=True)"
-    run = subprocess.run([sys.executable, "-c", drawn], capture_output=True, text=True, check=True, timeout=60)
-    first, second = run.stdout.split()
-    assert first != second
+    run = subprocess.run([sys.executable, "-c", _FORKED], capture_output=True, text=True, check=True, timeout=60)
+    of_child, of_parent = run.stdout.split()
+    assert of_child != of_parent
