@@ -179,5 +179,6 @@ def _expected(target: Target) -> str:
 def _refused(target: Target, machine: Machine) -> str:
     return (
         f"{target} refused the certificate of this machine ({machine.name}, until "
-        f"{day(machine.validity.end)}): it trusts another authority, or its clock is wrong; its log says which"
+        f"{day(machine.validity.end)}): it trusts another authority, its clock is wrong, or the certificate "
+        "is not for clients; its log says which"
     )

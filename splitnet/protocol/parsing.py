@@ -21,9 +21,9 @@ def parse(message_type: type[_M], data: bytes) -> _M:
     try:
         return message_type.FromString(data)
     except (DecodeError, UnicodeDecodeError) as err:  # the second from protobuf's pure Python form only
+        # Its name is left out: messages of several calls are alike, and read by one type.
         raise InvalidArgumentError(
-            f"expected a well-formed {message_type.DESCRIPTOR.name} with text in UTF-8, got {len(data)} bytes that"
-            " are not"
+            f"expected a well-formed message with text in UTF-8, got {len(data)} bytes that are not one"
         ) from err
 
 

@@ -93,6 +93,9 @@ class Events:
     def exchange(self, exchange: Exchange) -> None:
         """Note an answer of the tier above."""
 
+    def upstream(self, upstream: str) -> None:
+        """Note a tier above that is to be asked from now on; nothing has been told of it yet."""
+
     def retry(self, upstream: str) -> None:
         """Note that a request is tried again, first asked of `upstream`."""
 
@@ -132,6 +135,11 @@ class Listeners(Events):
         """Hand on an answer of the tier above."""
         for each in self._listeners:
             each.exchange(exchange)
+
+    def upstream(self, upstream: str) -> None:
+        """Hand on that there is another tier above."""
+        for each in self._listeners:
+            each.upstream(upstream)
 
     def retry(self, upstream: str) -> None:
         """Hand on that a request is tried again."""

@@ -30,6 +30,7 @@ class Metrics(Events):
         PlatformCollector(registry=self.registry)
         self._tier = tier
         self._families = make_families(self.registry)
+        self._families.cache_hits.labels(tier)
 
     def segment_run(self, run: SegmentRun) -> None:
         """Count a run of a segment, and how long its requests had waited."""
@@ -59,6 +60,14 @@ class Metrics(Events):
         self._families.received_bytes.labels(*labels).inc(exchange.received_bytes)
         on_the_way_s = exchange.seconds - (exchange.remote_s or 0.0)
         self._families.round_trip_seconds.labels(*labels).observe(max(0.0, on_the_way_s))
+
+    def upstream(self, upstream: str) -> None:
+        """Begin the series of a tier above: what never happened to it is 0, not missing."""
+        labels = (self._tier, upstream)
+        self._families.link_up.labels(*labels).set(0)
+        self._families.breaker.labels(*labels).set(_BREAKER["closed"])
+        for counted in (self._families.retries, self._families.sent_bytes, self._families.received_bytes):
+            counted.labels(*labels)
 
     def retry(self, upstream: str) -> None:
         """Count a request that is tried again."""

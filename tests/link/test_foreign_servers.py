@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack
 
 import grpc
@@ -162,3 +163,39 @@ def test_a_server_of_calls_that_goes_away_is_lost_like_any_other() -> None:
             assert value_of(link.infer(ask(1), soon())) == 1
         assert isinstance(link.infer(ask(2), soon()).exception(TIMEOUT_S), UnavailableError)
         eventually(lambda: not link.connected)
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_calls_on_a_connection_that_is_given_up_are_lost_with_it(
+    others: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    go, called = threading.Event(), list[str]()
+
+    def wait(request: InferRequest) -> InferResponse:
+        go.wait(TIMEOUT_S)
+        return echo(request)
+
+    with ExitStack() as stack:
+        well = [stack.enter_context(foreign(None, calls(echo, []), streams=False)) for _ in range(others)]
+        mute = stack.enter_context(foreign(None, calls(wait, called), streams=False))
+        stack.callback(go.set)
+        link = stack.enter_context(linked(mute, *well, breaker_failures=1))
+        waits: list[Future[InferResponse]] = []
+
+        def reached() -> bool:
+            waits.append(link.infer(ask(1), soon()))
+            return bool(called)
+
+        eventually(reached)
+
+        def late() -> bool:
+            answered = link.infer(ask(1), Deadline.after_ms(400))
+            return isinstance(answered.exception(TIMEOUT_S), DeadlineExceededError)
+
+        eventually(late)
+        for each in waits:
+            if others:
+                assert value_of(each) == 1
+            else:
+                assert isinstance(each.exception(TIMEOUT_S), UnavailableError)
+    assert not [record for record in caplog.records if record.exc_info]

@@ -358,6 +358,25 @@ def test_calls_whose_message_never_comes_keep_nobody_out(method: str) -> None:
         eventually(lambda: _is_answered(channel))
 
 
+@pytest.mark.parametrize(
+    "method",
+    [
+        MODEL_METADATA.path,
+        "/grpc.health.v1.Health/Check",
+        "/grpc.health.v1.Health/Watch",
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+    ],
+)
+def test_a_message_that_is_none_is_the_callers_fault(method: str, caplog: pytest.LogCaptureFixture) -> None:
+    with serving(Plane(echo)) as server, dialled(server.address) as channel:
+        made: Any = channel.stream_stream(method)
+        with pytest.raises(grpc.RpcError, match="expected a well-formed message") as caught:
+            next(made(iter([b"\xff\xff\xff"]), timeout=TIMEOUT_S))
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S)
+    assert not caplog.records
+
+
 def _is_answered(channel: grpc.Channel) -> bool:
     try:
         answer = call(channel, encode_request(ask(5)))

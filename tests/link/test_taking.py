@@ -237,6 +237,21 @@ def test_each_end_is_told_once_with_what_the_tier_knows_of_it(way: str) -> None:
     assert 0 < good.seconds < TIMEOUT_S
 
 
+@WAYS
+def test_what_cannot_be_read_is_told_and_a_probe_is_not(way: str) -> None:
+    ends = Ends()
+
+    def nothing(request: InferRequest) -> InferResponse:
+        return TierResponse("m", {}, "3", request.id)
+
+    with serving(Plane(nothing), events=ends) as server, dialled(server.address) as channel:
+        assert asked(channel, way, ask(id="probe"))[0] == "OK"
+        messages = called(channel, b"\xff"), told(Conversation(channel), b"\xff")
+        assert [status for status, _ in messages] == ["INVALID_ARGUMENT"] * 2
+        eventually(lambda: len(ends.seen) == 2)
+    assert ends.statuses() == ["INVALID_ARGUMENT"] * 2
+
+
 def test_where_grpc_wants_an_iterator_it_gets_one() -> None:
     """A grpcio without `experimental_non_blocking` calls a handler with two arguments."""
     said: list[bytes] = []

@@ -71,6 +71,14 @@ def test_an_event_is_counted(metrics: Metrics, name: str, labels: dict[str, str]
     assert metrics.registry.get_sample_value(name, labels) == pytest.approx(value)
 
 
+def test_what_never_happened_to_an_upstream_is_zero() -> None:
+    metrics = Metrics("edge")
+    Listeners([metrics]).upstream("cloud:1")
+    for name in ("up", "breaker_state", "retries_total", "sent_bytes_total", "received_bytes_total"):
+        assert metrics.registry.get_sample_value(f"splitnet_link_{name}", UPSTREAM) == 0
+    assert metrics.registry.get_sample_value("splitnet_cache_hits_total", {"tier": "edge"}) == 0
+
+
 def test_prometheus_reads_them_over_http(metrics: Metrics) -> None:
     with serve_metrics(metrics, ("127.0.0.1", 0)) as (host, port):
         with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=5) as answer:

@@ -61,7 +61,7 @@ class Connection:
         self._terms = terms
         self._outbox: Outbox = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._closed = False
+        self._closed = threading.Event()
         self._channel: grpc.Channel | None = None
         self._way: Way | None = None
 
@@ -78,7 +78,7 @@ class Connection:
         channel = open_channel(self._target, credentials, max_message_bytes=self._terms.max_message_bytes)
         with self._lock:
             self._channel = channel
-            if self._closed:
+            if self._closed.is_set():
                 channel.close()
                 raise UnavailableError("the link is closed")
         self.extensions = _extensions(channel, timeout_s)
@@ -86,7 +86,7 @@ class Connection:
             self._way = StreamWay(channel, self.extensions)
         else:
             logger.info("link to %s: its server does not stream as we do; each request is a call", self._target)
-            self._way = UnaryWay(channel)
+            self._way = UnaryWay(channel, self._closed)
 
     def run(self, take: Take) -> str:
         """Send what is sent, hand answers to `take` until the connection ends, and return why it did."""
@@ -117,7 +117,7 @@ class Connection:
     def close(self) -> None:
         """End now; may be called by any thread, and again."""
         with self._lock:
-            self._closed = True
+            self._closed.set()
             channel = self._channel
         self._outbox.put(None)
         if channel is not None:

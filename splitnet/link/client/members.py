@@ -44,7 +44,7 @@ class Members:
     def start(self, targets: Sequence[Target]) -> None:
         """Connect to all of them, and follow the names among them."""
         with self._changed:
-            self._groups = {target: (self._made(target),) for target in targets}
+            self._groups = {target: (self._begun(target),) for target in targets}
             self._flatten()
         if names := [target for target in targets if is_name(target.address[0])]:
             self._lookup = Lookup(names, self._found)
@@ -117,6 +117,10 @@ class Members:
             self._groups, self._successors, self._retired = {}, {}, []
             self._flatten()
 
+    def _begun(self, target: Target) -> Endpoint:
+        self._policy.events.upstream(str(target))
+        return self._made(target)
+
     def _made(self, target: Target) -> Endpoint:
         return Endpoint(target, self._policy, self._owner)
 
@@ -145,7 +149,7 @@ class Members:
             wanted = dict.fromkeys(targets)
             if wanted.keys() == before.keys():
                 return
-            self._groups[origin] = tuple(before.get(target) or self._made(target) for target in wanted)
+            self._groups[origin] = tuple(before.get(target) or self._begun(target) for target in wanted)
             self._flatten()
         logger.info("link to %s: now %s", origin, ", ".join(map(str, wanted)))
         for target, endpoint in before.items():

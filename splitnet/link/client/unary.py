@@ -22,8 +22,10 @@ class UnaryWay:
     watch the channel would cost a thread of gRPC's that looks five times a second.
     """
 
-    def __init__(self, channel: grpc.Channel) -> None:
+    def __init__(self, channel: grpc.Channel, closed: threading.Event) -> None:
+        """Begin on `channel`, whose closing under our hands, by another thread, `closed` tells beforehand."""
         self._infer: Any = channel.unary_unary(MODEL_INFER.path)
+        self._closed = closed
         self._changed = threading.Condition()
         self._open: dict[str, Any] = {}
         self._broken = False
@@ -48,17 +50,24 @@ class UnaryWay:
         return item is not None
 
     def _start(self, call: Call, outbox: Outbox, take: Take) -> None:
-        made = self._infer.future(call.message, timeout=call.deadline.remaining_s() + _GRACE_S)
+        try:
+            made = self._infer.future(call.message, timeout=call.deadline.remaining_s() + _GRACE_S)
+        except ValueError:
+            if not self._closed.is_set():
+                raise
+            return  # `call` ends, or goes elsewhere, with the connection
         with self._changed:
             self._open[call.id] = made
         call_id = call.id
 
         def settle(done: Any) -> None:  # noqa: ANN401  (gRPC's own future)
+            # To gRPC, what its channel takes along is cancelled too; nobody has answered, nor given it up.
+            taken_along = done.code() is grpc.StatusCode.CANCELLED and self._closed.is_set()
             with self._changed:
                 self._open.pop(call_id, None)
-                self._broken = self._broken or done.code() is grpc.StatusCode.UNAVAILABLE
+                self._broken = self._broken or taken_along or done.code() is grpc.StatusCode.UNAVAILABLE
                 self._changed.notify_all()
-            if not done.cancelled():
+            if not (taken_along or done.cancelled()):
                 take(*_answer_of(call_id, done))
             if self._broken:
                 outbox.put(None)

@@ -22,7 +22,7 @@ class TierResponse(InferResponse):
     """An answer with what the tier knows of it, for those who count; none of this is on the wire.
 
     Attributes:
-        plan: id of the plan that ran.
+        plan: id of the plan that ran; "" where none did, for it was a probe.
         samples: of the request.
         exits: who answered each sample.
         fallbacks: why a shallower exit answered, one entry a sample, "" for none.

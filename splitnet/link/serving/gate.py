@@ -1,6 +1,7 @@
 """What every call passes before its message is waited for: who asks, and whether that one has a place left."""
 
 from collections.abc import Callable, Iterator
+from functools import wraps
 from typing import Any
 
 import grpc
@@ -34,9 +35,11 @@ class Gate(grpc.ServerInterceptor):
             )
         if reflection.SERVICE_NAME in name:
             return grpc.stream_stream_rpc_method_handler(
-                self._talk(name, handler.stream_stream),
-                handler.request_deserializer,
-                handler.response_serializer,
+                self._talk(name, handler), response_serializer=handler.response_serializer
+            )
+        if handler.unary_stream is not None:
+            return grpc.unary_stream_rpc_method_handler(
+                _watched(name, handler), response_serializer=handler.response_serializer
             )
         return handler
 
@@ -52,11 +55,13 @@ class Gate(grpc.ServerInterceptor):
 
         return call
 
-    def _talk(self, name: str, serve: Any) -> Callable[[Any, grpc.ServicerContext], Iterator[Any]]:  # noqa: ANN401
-        def talk(messages: Any, context: grpc.ServicerContext) -> Iterator[Any]:  # noqa: ANN401
+    def _talk(self, name: str, handler: Any) -> Callable[[Iterator[bytes], grpc.ServicerContext], Iterator[Any]]:  # noqa: ANN401
+        read, serve = handler.request_deserializer, handler.stream_stream
+
+        def talk(messages: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[Any]:
             client = self._enter(name, context)
             try:
-                yield from serve(messages, context)
+                yield from serve((_message(name, read, message, context) for message in messages), context)
             finally:
                 self._places.leave(client)
 
@@ -69,6 +74,17 @@ class Gate(grpc.ServerInterceptor):
         except Exception as err:  # noqa: BLE001  (logged, and told as a status)
             break_off(context, name, err)
         return client
+
+
+def _watched(name: str, handler: Any) -> Callable[..., Any]:  # noqa: ANN401
+    """Return what serves a watch of health: gRPC's own, which holds no thread and says so by an attribute."""
+    read, serve = handler.request_deserializer, handler.unary_stream
+
+    @wraps(serve)
+    def watch(message: bytes, context: grpc.ServicerContext, *send: Any) -> Any:  # noqa: ANN401
+        return serve(_message(name, read, message, context), context, *send)
+
+    return watch
 
 
 def _message(name: str, read: Any, message: bytes, context: grpc.ServicerContext) -> Any:  # noqa: ANN401

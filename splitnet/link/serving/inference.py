@@ -15,7 +15,7 @@ from splitnet.link.serving.intake import Intake
 from splitnet.link.serving.limits import Limits
 from splitnet.link.serving.streaming import Send
 from splitnet.link.serving.underway import Underway
-from splitnet.protocol import MODEL_STREAM_INFER, InferRequest, InferResponse
+from splitnet.protocol import MODEL_INFER, MODEL_STREAM_INFER, InferRequest, InferResponse
 
 
 class Inference:
@@ -42,13 +42,30 @@ class Inference:
         with self._changed:
             return self._changed.wait_for(lambda: self._open == 0, timeout_s)
 
-    def infer(self, request: InferRequest, context: grpc.ServicerContext) -> InferResponse:
-        """Answer one call.
+    def call(self, message: bytes, context: grpc.ServicerContext) -> bytes:
+        """Answer one call, whose message nobody has read yet.
 
         Raises:
             Exception: what the request ended with.
         """
         arrived_s = time.perf_counter()
+        try:
+            request = MODEL_INFER.decode_request(message)
+        except SplitNetError as err:
+            self._intake.refused("", err, arrived_s)
+            raise
+        return MODEL_INFER.encode_response(self._infer(request, context, arrived_s))
+
+    def stream(self, messages: Iterator[bytes], context: grpc.ServicerContext, send: Send) -> None:
+        """Serve one stream until its end."""
+        try:
+            with self._placed(client_of(context), messages, send) as exchange:
+                context.add_callback(exchange.abandon)
+                exchange.serve()
+        except Exception as err:  # noqa: BLE001  (logged, and told as a status)
+            break_off(context, MODEL_STREAM_INFER.name, err)
+
+    def _infer(self, request: InferRequest, context: grpc.ServicerContext, arrived_s: float) -> InferResponse:
         if not self._calls.acquire(blocking=False):
             full = OverloadedError(f"{self._limits.max_calls} calls are unanswered already; a stream takes more")
             self._intake.refused(request.id, full, arrived_s)
@@ -65,15 +82,6 @@ class Inference:
                 return self._answer(under, context)
         finally:
             self._calls.release()
-
-    def stream(self, messages: Iterator[bytes], context: grpc.ServicerContext, send: Send) -> None:
-        """Serve one stream until its end."""
-        try:
-            with self._placed(client_of(context), messages, send) as exchange:
-                context.add_callback(exchange.abandon)
-                exchange.serve()
-        except Exception as err:  # noqa: BLE001  (logged, and told as a status)
-            break_off(context, MODEL_STREAM_INFER.name, err)
 
     def _answer(self, under: Underway, context: grpc.ServicerContext) -> InferResponse:
         error: Exception | None = None

@@ -119,12 +119,14 @@ class Intake:
             self._places.leave(under.client)
 
     def tell(self, under: Underway, error: BaseException | None) -> None:
-        """Tell of the request's end: `error`, or its answer where that is None."""
+        """Tell of the request's end: `error`, or its answer where that is None; a probe's is nobody's concern."""
         seconds = time.perf_counter() - under.arrived_s
         if error is not None:
             self._events.request_end(self._failed(under, error, seconds))
             return
         response = under.future.result()
+        if isinstance(response, TierResponse) and not response.plan:
+            return
         version = int(response.model_version) if response.model_version.isdecimal() else 0
         if not isinstance(response, TierResponse):
             self._events.request_end(RequestEnd(under.id, under.model, "", version, "OK", seconds))

@@ -36,7 +36,6 @@ def service_handler(models: ModelCalls, inference: Inference) -> grpc.GenericRpc
         (MODEL_READY, models.model_ready),
         (SERVER_METADATA, models.server),
         (MODEL_METADATA, models.metadata),
-        (MODEL_INFER, inference.infer),
         (MODEL_CONFIG, models.config),
         (MODEL_STATISTICS, models.statistics),
         (REPOSITORY_INDEX, models.index),
@@ -44,6 +43,7 @@ def service_handler(models: ModelCalls, inference: Inference) -> grpc.GenericRpc
         (REPOSITORY_MODEL_UNLOAD, models.unload),
     ]
     methods = {method.name: handler_of(method, call) for method, call in unary}
+    methods[MODEL_INFER.name] = handler_of_bytes(MODEL_INFER.name, inference.call)
     methods |= {name: handler_of_bytes(name, call) for name, call in refused_calls.answers().items()}
     methods[MODEL_STREAM_INFER.name] = stream_handler(inference.stream)
     return grpc.method_handlers_generic_handler(SERVICE_NAME, methods)
