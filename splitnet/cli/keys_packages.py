@@ -8,6 +8,9 @@ import typer
 from splitnet.cli.console import print_json, print_line
 from splitnet.cli.keys_options import JsonOutput, Operator, PassphraseFile
 
+# So many files that do not belong to a package are named.
+_MOST_NAMED = 5
+
 _Package = Annotated[Path, typer.Argument(metavar="PACKAGE", help="Directory of the package.")]
 
 
@@ -43,8 +46,13 @@ def verify(
     from splitnet.signing import device_id, operator_public
 
     signer = device_id(operator_public(key))
-    verified_bytes = open_package(package, key).check()
+    opened = open_package(package, key)
+    verified_bytes, unlisted = opened.check(), opened.unlisted()
     if json_output:
-        print_json({"package": str(package), "operator": signer, "verified_bytes": verified_bytes})
+        told = {"package": str(package), "operator": signer, "verified_bytes": verified_bytes}
+        print_json(told | {"unlisted": unlisted})
         return
     print_line(f"{package}: signed by operator {signer}, {verified_bytes} bytes are as signed")
+    if unlisted:
+        more = f" and {len(unlisted) - _MOST_NAMED} more" if len(unlisted) > _MOST_NAMED else ""
+        print_line(f"not signed, and never read: {', '.join(unlisted[:_MOST_NAMED])}{more}")

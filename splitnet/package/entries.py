@@ -9,6 +9,10 @@ from splitnet.config import Frozen
 from splitnet.errors import SplitNetError
 from splitnet.tensors import TensorSpec
 
+#: The two files of a package that its manifest does not list: itself, and the signature over it.
+MANIFEST = "manifest.json"
+SIGNATURE = "signature.json"
+
 
 def _inside(path: str) -> str:
     parts = PurePosixPath(path)

@@ -11,10 +11,9 @@ from pydantic import ValidationError
 from splitnet.config import describe
 from splitnet.errors import NotFoundError, PackageError
 from splitnet.package.agree import disagreements
-from splitnet.package.entries import FileEntry
+from splitnet.package.entries import MANIFEST, SIGNATURE, FileEntry
 from splitnet.package.manifest import FORMAT_VERSION, Manifest, SegmentEntry
 
-MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 16 * 2**20
 
 
@@ -59,6 +58,12 @@ class Package:
         for entry in entries:
             self._verify(entry)
         return sum(entry.size_bytes for entry in entries)
+
+    def unlisted(self) -> tuple[str, ...]:
+        """Return what else lies in the package, by path in it: nothing reads it, and no signature covers it."""
+        known = {MANIFEST, SIGNATURE, *(entry.file for entry in self.manifest.files.values())}
+        found = (path.relative_to(self.path).as_posix() for path in self.path.rglob("*") if not path.is_dir())
+        return tuple(sorted(set(found) - known))
 
     def _verify(self, entry: FileEntry) -> None:
         path = self._checked_path(entry)

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from splitnet.errors import PackageError
-from splitnet.package.reader import MANIFEST, open_package
-from splitnet.package.signature import SIGNATURE, signature_of
+from splitnet.package.entries import MANIFEST, SIGNATURE
+from splitnet.package.reader import open_package
+from splitnet.package.signature import signature_of
 from splitnet.signing import SigningKey
 from splitnet.whole_file import write_whole
 

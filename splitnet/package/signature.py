@@ -7,9 +7,9 @@ from pydantic import ValidationError
 
 from splitnet.config import Frozen
 from splitnet.errors import ConfigError, NotFoundError, PackageError
+from splitnet.package.entries import SIGNATURE
 from splitnet.signing import PublicKey, SigningKey, device_id, is_signed, operator_public, read_public_bytes
 
-SIGNATURE = "signature.json"
 _FORMAT = "splitnet/package/1"
 _LARGEST_BYTES = 4096
 

@@ -10,9 +10,9 @@ from typing import TypeAlias
 
 from splitnet.errors import PackageError
 from splitnet.package.agree import disagreements
-from splitnet.package.entries import FileEntry
+from splitnet.package.entries import MANIFEST, FileEntry
 from splitnet.package.manifest import Manifest
-from splitnet.package.reader import MANIFEST, Package
+from splitnet.package.reader import Package
 from splitnet.whole_file import sync_directory
 
 #: What a file shall hold: its bytes or, for what should not be held at once, a function that yields them in parts.

@@ -74,6 +74,11 @@ def test_a_signed_package_is_verified_and_an_altered_one_is_not(tmp_path: Path) 
     verify = ("verify", "@p.split", "--key", "@operator/operator.pub")
     said = keys(tmp_path, *verify, "--json").json
     assert (said["operator"], said["verified_bytes"]) == (operator.id, open_package(tmp_path / "p.split").check())
+    assert said["unlisted"] == []
+    for number in range(7):
+        (tmp_path / f"p.split/{number}.bin").write_bytes(b"?")
+    named = "not signed, and never read: 0.bin, 1.bin, 2.bin, 3.bin, 4.bin and 2 more"
+    assert named in ok(keys(tmp_path, *verify))
     with (tmp_path / "p.split/manifest.json").open("a") as manifest:
         manifest.write("\n")
     assert "altered since it was signed" in refused(keys(tmp_path, *verify), 3)
