@@ -76,6 +76,13 @@ def test_a_device_that_is_lost_in_a_leg(make: Make, leg: Leg) -> None:
     assert np.abs(learned - world.plain_mean(summed, before, 1)).max() < 1e-5
 
 
+def test_enough_devices_go_on_when_the_time_to_gather_is_over(make: Make) -> None:
+    """Also where the last of them came so late that more might still come."""
+    world = make(grace_s=3600, leg_s=3)
+    run_job(world.folder.path, MemoryFleet(world, lambda _leg, device, _question: device != 2))
+    assert events(world.folder, "round")[0]["devices"] == 3
+
+
 def test_too_few_left_reveals_nothing_and_is_tried_again(make: Make) -> None:
     world = make()
 

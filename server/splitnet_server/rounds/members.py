@@ -42,8 +42,8 @@ class Members:
 
         Args:
             least: devices that are needed.
-            patience: its `grace_s` after the last arrival the round goes on without the others, and after its
-                `leg_s` it is given up.
+            patience: its `grace_s` after the last arrival, and at the latest after its `leg_s`, the round goes on
+                without the others.
 
         Raises:
             UnavailableError: fewer than `least` are connected in time, or the job is to stop.
@@ -52,10 +52,11 @@ class Members:
         while True:
             devices = self._connected(patience)
             now = time.monotonic()
-            settled = len(devices) >= least and now >= self._newest_at + patience.grace_s
-            if settled or len(devices) == len(self._keys):
+            over = now >= end or patience.stopped()
+            settled = over or now >= self._newest_at + patience.grace_s
+            if len(devices) == len(self._keys) or (settled and len(devices) >= least):
                 return devices
-            if now >= end or patience.stopped():
+            if over:
                 raise UnavailableError(
                     f"{len(devices)} of the roster's {len(self._keys)} devices are connected, the round needs "
                     f"{least}: see that their SuperNodes run, with devices that the operator has enrolled"
