@@ -15,7 +15,7 @@ from splitnet.link.client.backoff import Backoff
 from splitnet.link.client.breaker import Breaker
 from splitnet.link.client.channel import Target
 from splitnet.link.client.connection import Connection, Terms
-from splitnet.link.client.inflight import Call
+from splitnet.link.client.inflight import Asked, Call
 from splitnet.protocol import ModelName, StreamResponse
 from splitnet.telemetry import BreakerState, Events
 
@@ -67,7 +67,7 @@ class Endpoint:
         self.target = target
         self.label = str(target)
         self.is_known = False
-        self.up_since_s = -math.inf
+        self.up_since_s = self._heard_s = -math.inf
         self.down = _UNREACHED
         self._policy = policy
         self._owner = owner
@@ -108,17 +108,22 @@ class Endpoint:
         with self._lock:
             if self._ending.is_set() or not (self._up or self._waits) or not self._breaker.admit():
                 return False
-            call.connection = self._connection
-            if call.tried:  # its time elsewhere tells nothing of this upstream
-                call.begun_s = time.monotonic()
+            # Its time elsewhere tells nothing of this upstream.
+            since_s = time.monotonic() if call.tried else call.begun_s
+            call.asked.append(Asked(self, self._connection, since_s))
             call.tried.append(self)
             self._connection.send(call)
             return True
 
+    def silent_since(self, moment_s: float) -> bool:
+        """Whether nothing has come from there since that `time.monotonic()`."""
+        return self._heard_s < moment_s
+
     def expired(self, call: Call) -> None:
         """Note that an answer did not come by its deadline; after some in a row the connection is given up."""
         connection = self._connection
-        if call.connection is connection and self._up and self._breaker.failed(asked_s=call.begun_s):
+        asked = call.asked_on(connection)
+        if asked is not None and self._up and self._breaker.failed(asked_s=asked.since_s):
             self.down = f"has not answered {self._policy.settings.breaker_failures} requests in a row"
             connection.close()
 
@@ -126,8 +131,14 @@ class Endpoint:
         """Note that the caller has cancelled a call, and tell the server."""
         self._breaker.withdrawn()
         connection = self._connection
-        if call.connection is connection:
+        if call.asked_on(connection) is not None:
             connection.withdraw(call)
+
+    def outrun(self, call: Call) -> None:
+        """Note that another upstream was quicker: where nothing came from this one meanwhile, it has failed."""
+        self.withdrawn(call)
+        if any(each.carrier is self and self.silent_since(each.since_s) for each in call.asked):
+            self.expired(call)
 
     def model_ready(self, model: ModelName, timeout_s: float) -> bool:
         """Ask whether it answers for `model` now; see `call_once`."""
@@ -229,7 +240,7 @@ class Endpoint:
             self._owner.known(self)
 
     def _received(self, connection: Connection, answer: StreamResponse, size_bytes: int) -> None:
-        self._useful = True
+        self._useful, self._heard_s = True, time.monotonic()
         self._breaker.answered()
         self._owner.answered(connection, answer, size_bytes)
 

@@ -27,11 +27,32 @@ class Carrier(Protocol):
     def up_since_s(self) -> float:
         """When its connection came up, `time.monotonic()` seconds."""
 
+    def silent_since(self, moment_s: float) -> bool:
+        """Whether nothing has come from there since that `time.monotonic()`."""
+
     def expired(self, call: "Call") -> None:
         """Note that the call's deadline has passed without an answer."""
 
+    def outrun(self, call: "Call") -> None:
+        """Note that the call has ended by what another said that was asked as well."""
+
     def withdrawn(self, call: "Call") -> None:
         """Note that the caller has cancelled the call."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """Somebody whose answer to a call is awaited.
+
+    Attributes:
+        carrier: who.
+        connection: that it was sent on, to tell whose answers are its own.
+        since_s: from when on its time counts, `time.monotonic()` seconds.
+    """
+
+    carrier: Carrier
+    connection: object
+    since_s: float
 
 
 @dataclass(slots=True, eq=False)
@@ -45,10 +66,11 @@ class Call:
         deadline: until when an answer is of use.
         message: as it is sent; empty once the request has ended, so that no queue keeps its tensors.
         others: requests that were in flight when this one was handed to the link.
-        begun_s: when it was handed to the link, or to another upstream after one that failed, `time.monotonic()`.
+        begun_s: when it was handed to the link, `time.monotonic()` seconds.
         future: ends with the answer.
         alarm: goes off at the deadline.
-        connection: that it was sent on last, to tell whose answers are its own.
+        reminder: goes off when another upstream should be asked, if the first is silent.
+        asked: who may still answer; usually one.
         tried: whom it was sent to, the last at the end.
     """
 
@@ -61,8 +83,13 @@ class Call:
     begun_s: float = field(default_factory=time.monotonic)
     future: "Future[InferResponse]" = field(default_factory=Future)
     alarm: Alarm | None = None
-    connection: object | None = None
+    reminder: Alarm | None = None
+    asked: list[Asked] = field(default_factory=list)
     tried: list[Carrier] = field(default_factory=list)
+
+    def asked_on(self, connection: object) -> Asked | None:
+        """Return who is asked on that connection."""
+        return next((each for each in self.asked if each.connection is connection), None)
 
     def succeed(self, response: InferResponse) -> None:
         """End it with its answer, unless the caller has cancelled it."""
@@ -124,7 +151,7 @@ class InFlight:
             if (call := self._calls.get(call_id)) is None:
                 self._late.pop(call_id, None)
                 return None
-            return call if call.connection is connection else None
+            return call if call.asked_on(connection) is not None else None
 
     def leave(self, call: Call, *, late: bool = False) -> bool:
         """Take a call out, and return whether it was open; where its answer may come `late`, its id is kept."""

@@ -2,27 +2,27 @@
 
 import time
 
-from splitnet.link.client.inflight import Call, Carrier
+from splitnet.link.client.inflight import Asked, Call
 from splitnet.protocol import InferResponse
 from splitnet.telemetry import Exchange
 
 _PREFIX, _SUFFIX = "splitnet_", "_total_ms"
 
 
-def exchange_of(call: Call, response: InferResponse, size_bytes: int, upstream: Carrier) -> Exchange:
+def exchange_of(call: Call, asked: Asked, response: InferResponse, size_bytes: int) -> Exchange:
     """Return what is known of a request and its answer.
 
     Args:
         call: the request, while it still has its message.
+        asked: who answered.
         response: the answer.
         size_bytes: of the answer.
-        upstream: who answered.
     """
     return Exchange(
-        upstream=upstream.label,
+        upstream=asked.carrier.label,
         sent_bytes=len(call.message),
         received_bytes=size_bytes,
-        seconds=time.monotonic() - max(call.begun_s, upstream.up_since_s),  # not what it waited for a connection
+        seconds=time.monotonic() - max(asked.since_s, asked.carrier.up_since_s),  # not what it waited to connect
         remote_s=_remote_s(response),
         others=call.others,
     )

@@ -66,6 +66,11 @@ class Members:
         return False
 
     @property
+    def are_several(self) -> bool:
+        """Whether there is more than one, be it up or not."""
+        return len(self._endpoints) > 1
+
+    @property
     def open(self) -> bool:
         """Whether one of them takes requests."""
         return any(endpoint.open for endpoint in self._endpoints)

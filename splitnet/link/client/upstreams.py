@@ -1,6 +1,7 @@
 """The way to the tier above over one address or several: those that answer are asked in turn."""
 
 import random
+import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -19,13 +20,16 @@ from splitnet.link.client.budget import RetryBudget
 from splitnet.link.client.channel import Target
 from splitnet.link.client.connection import Connection, Credentials, Diagnose, Terms
 from splitnet.link.client.endpoint import Endpoint, Policy
-from splitnet.link.client.inflight import Call, InFlight
+from splitnet.link.client.inflight import Asked, Call, InFlight
 from splitnet.link.client.measure import exchange_of
 from splitnet.link.client.members import Members
 from splitnet.link.status import STATUS_PARAMETER
 from splitnet.link.timer import DeadlineTimer
 from splitnet.protocol import InferRequest, InferResponse, ModelName, StreamResponse
 from splitnet.telemetry import Events
+
+# Where one of several upstreams has said nothing for this share of a request's time, another is asked as well.
+_SILENT_SHARE = 0.5
 
 _CLOSED = "the tier above is no longer asked: the link is closed"
 
@@ -34,7 +38,8 @@ class Upstreams:
     """A `Link` to the tier above, which may be reached at several addresses.
 
     What is lost with a connection, and what one upstream has no room for, is asked of another that is up, within
-    the request's deadline and the retry budget. Nothing is asked twice of the same one.
+    the request's deadline and the retry budget; so is what one is silent about for half of its time, whose answer
+    may then come from either. Nothing is asked twice of the same one.
     """
 
     def __init__(  # noqa: PLR0913  (made in one place of each program, from its configuration)
@@ -73,6 +78,7 @@ class Upstreams:
         self._budget = RetryBudget(settings.retry_share, window)
         terms = Terms(max_message_bytes, window, credentials, diagnose)
         self._closed = False
+        self._moving = threading.Lock()
         self._members = Members(Policy(terms, settings, events, source), self, self._timer)
         self._members.start([Target(address, tls_name) for address in dict.fromkeys(addresses)])
 
@@ -89,6 +95,9 @@ class Upstreams:
         try:
             self._budget.note_request()
             call.alarm = self._timer.call_at(deadline, partial(self._expire, call))
+            if self._members.are_several:
+                halfway = deadline.earlier_by(deadline.remaining_s() * (1.0 - _SILENT_SHARE))
+                call.reminder = self._timer.call_at(halfway, partial(self._overdue, call))
             # By its id: a future that refers to its call, which refers to it, would keep tensors until the next
             # collection of cycles.
             call.future.add_done_callback(partial(self._settled, call.id))
@@ -142,20 +151,21 @@ class Upstreams:
     def answered(self, connection: Connection, answer: StreamResponse, size_bytes: int) -> None:
         """Give an answer to whoever asked; one that comes late, or again, is nobody's."""
         call = self._inflight.find(answer.response.id, connection)
-        if call is None:
+        asked = call.asked_on(connection) if call is not None else None
+        if call is None or asked is None:
             return
         if answer.error_message:
             status = str(answer.response.parameters.get(STATUS_PARAMETER, ""))
-            self._refused(call, error_from_status(status, answer.error_message))
-        elif self._end(call):
-            self._events.exchange(exchange_of(call, answer.response, size_bytes, call.tried[-1]))
+            self._refused(call, asked, error_from_status(status, answer.error_message))
+        elif self._end(call, by=asked):
+            self._events.exchange(exchange_of(call, asked, answer.response, size_bytes))
             call.succeed(answer.response)
 
     def lost(self, connection: Connection, reason: str) -> None:
         """Ask others for what was sent on a connection that has ended, or fail it."""
         for call in self._inflight.all():
-            if call.connection is connection:
-                self._refused(call, UnavailableError(f"the tier above {reason}"))
+            if (asked := call.asked_on(connection)) is not None:
+                self._refused(call, asked, UnavailableError(f"the tier above {reason}"))
 
     def known(self, endpoint: Endpoint) -> None:
         """Note that an endpoint came up, or that its first attempt failed."""
@@ -164,10 +174,21 @@ class Upstreams:
     def _unavailable(self) -> UnavailableError:
         return UnavailableError(_CLOSED if self._closed else f"the tier above {self._members.why_down()}")
 
-    def _refused(self, call: Call, error: SplitNetError) -> None:
-        """Try another upstream where that may help, else fail the call."""
-        if not (isinstance(error, UnavailableError | OverloadedError) and self._retry(call)):
-            self._fail(call, error)
+    def _refused(self, call: Call, asked: Asked, error: SplitNetError) -> None:
+        """Wait for others that are asked, or ask another, where that may help; else fail the call."""
+        if not (isinstance(error, UnavailableError | OverloadedError) and self._goes_on(call, asked)):
+            self._fail(call, error, by=asked)
+
+    def _goes_on(self, call: Call, without: Asked) -> bool:
+        with self._moving:
+            call.asked.remove(without)
+            return bool(call.asked) or self._retry(call)
+
+    def _overdue(self, call: Call) -> None:
+        """Ask another upstream as well, if the one that was asked is silent: it may hang."""
+        with self._moving:
+            if self._inflight.holds(call) and all(each.carrier.silent_since(each.since_s) for each in call.asked):
+                self._retry(call)
 
     def _retry(self, call: Call) -> bool:
         first = call.tried[0]
@@ -183,22 +204,32 @@ class Upstreams:
     def _expire(self, call: Call) -> None:
         if self._inflight.leave(call, late=True):
             call.fail(DeadlineExceededError("the tier above gave no answer within the deadline"))
-            for carrier in call.tried[-1:]:
-                carrier.expired(call)
+            for each in list(call.asked):
+                each.carrier.expired(call)
 
     def _settled(self, call_id: str, future: "Future[InferResponse]") -> None:
         if future.cancelled() and (call := self._inflight.cancelled(call_id, future)) is not None:
             self._timer.cancel(call.alarm)
-            for carrier in call.tried[-1:]:
-                carrier.withdrawn(call)
+            self._timer.cancel(call.reminder)
+            for each in list(call.asked):
+                each.carrier.withdrawn(call)
 
-    def _fail(self, call: Call, error: SplitNetError) -> None:
-        if self._end(call):
+    def _fail(self, call: Call, error: SplitNetError, *, by: Asked | None = None) -> None:
+        if self._end(call, by=by):
             call.fail(error)
 
-    def _end(self, call: Call) -> bool:
-        """Take a call out, and return whether it was open: who does that tells its future."""
-        if not self._inflight.leave(call):
+    def _end(self, call: Call, *, by: Asked | None = None) -> bool:
+        """Take a call out, and return whether it was open: who does that tells its future.
+
+        Args:
+            call: that ends.
+            by: whose word ends it; others that are asked are told so.
+        """
+        others = [each for each in call.asked if each is not by]
+        if not self._inflight.leave(call, late=bool(others)):
             return False
         self._timer.cancel(call.alarm)
+        self._timer.cancel(call.reminder)
+        for each in others if by is not None else ():
+            each.carrier.outrun(call)
         return True
