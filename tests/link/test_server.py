@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import grpc
@@ -21,7 +22,9 @@ from splitnet.protocol import (
     MODEL_INFER,
     MODEL_METADATA,
     MODEL_READY,
+    MODEL_STREAM_INFER,
     SERVER_LIVE,
+    SERVER_METADATA,
     InferRequest,
     InferResponse,
     ModelName,
@@ -116,10 +119,10 @@ def test_calls_are_bounded_and_leave_room_for_the_small_ones() -> None:
     with serving(plane) as server, dialled(server.address) as channel:
         infer, alive = unary(channel, MODEL_INFER.path), unary(channel, SERVER_LIVE.path)
         calls = [infer.future(encode_request(ask(value)), timeout=TIMEOUT_S) for value in range(200)]
-        eventually(lambda: sum(each.done() for each in calls) == 200 - 32)
+        eventually(lambda: sum(each.done() for each in calls) == 200 - 128)
         assert {each.code() for each in calls if each.done()} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
         assert alive(b"", timeout=TIMEOUT_S / 2) == SERVER_LIVE.encode_response(True)  # noqa: FBT003
-        assert "32 calls are unanswered" in refused(channel, encode_request(ask()))[1]
+        assert "128 calls are unanswered" in refused(channel, encode_request(ask()))[1]
         waiting = [each for each in calls if not each.done()]
         request, _, answer = plane.next()
         answer.set_result(echo(request))
@@ -314,6 +317,35 @@ def test_stopping_tells_watchers_finishes_what_is_in_flight_and_does_not_wait_fo
         stopping.result(TIMEOUT_S)
 
 
+def test_until_all_is_answered_health_is_told_to_whoever_asks_and_nothing_else() -> None:
+    plane = Plane()
+    server = started(plane)
+    with dialled(server.address) as old:
+        talk = Conversation(old)
+        talk.send(encode_request(ask(1)))
+        _, _, answer = plane.next()
+        stopping = in_thread(lambda: server.stop(60.0))
+        with dialled(server.address) as new:
+            for channel in (old, new):
+                talks: Any = channel.stream_stream
+                check = health_pb2_grpc.HealthStub(channel).Check
+                eventually(partial(_is_not_serving, check))
+                assert SERVER_LIVE.decode_response(unary(channel, SERVER_LIVE.path)(b"", timeout=TIMEOUT_S))
+                for path in (MODEL_INFER.path, MODEL_STREAM_INFER.path, SERVER_METADATA.path):
+                    with pytest.raises(grpc.RpcError, match="shutting down") as caught:
+                        next(talks(path)(iter([encode_request(ask(2))]), timeout=TIMEOUT_S))
+                    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+            assert not stopping.done()
+            answer.set_result(echo(ask(1)))
+            assert talk.receive().response.tensors["x"][0] == 1
+        stopping.result(TIMEOUT_S)
+
+
+def _is_not_serving(check: Any) -> bool:
+    status = check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S).status
+    return bool(status == health_pb2.HealthCheckResponse.NOT_SERVING)
+
+
 def test_grace_ends_what_does_not() -> None:
     plane = Plane()
     server = started(plane)
@@ -349,8 +381,8 @@ def test_calls_whose_message_never_comes_keep_nobody_out(method: str) -> None:
         yield from ()
 
     with serving(Plane(echo), max_streams=1) as server, dialled(server.address) as channel:
-        half_open: list[Any] = [channel.stream_stream(method)(never()) for _ in range(60)]
-        eventually(lambda: sum(each.done() for each in half_open) == 12)
+        half_open: list[Any] = [channel.stream_stream(method)(never()) for _ in range(160)]
+        eventually(lambda: sum(each.done() for each in half_open) == 16)
         assert {each.code() for each in half_open if each.done()} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
         for each in half_open:
             each.cancel()

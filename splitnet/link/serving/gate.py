@@ -1,19 +1,24 @@
 """What every call passes before its message is waited for: who asks, and whether that one has a place left."""
 
+import threading
 from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any
 
 import grpc
+from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection
 
-from splitnet.errors import InvalidArgumentError
+from splitnet.errors import InvalidArgumentError, UnavailableError
 from splitnet.link.serving.clients import Places, client_of
 from splitnet.link.serving.handlers import break_off
+from splitnet.protocol import MODEL_READY, SERVER_LIVE, SERVER_READY
 
-# gRPC holds a thread for a call while its message comes, which may be never. All clients together have 32 calls of
-# ModelInfer; one that has them all may still ask how things are, and leaves threads to others.
-_CALLS_A_CLIENT = 48
+# gRPC holds a thread for a call while its message comes, which may be never. All clients together have 128 calls
+# of ModelInfer; one that has them all may still ask how things are, and leaves threads to others.
+_CALLS_A_CLIENT = 144
+# What whoever balances loads asks, which a tier that ends still answers.
+_ASKED_TO_THE_END = {SERVER_LIVE.path, SERVER_READY.path, MODEL_READY.path}
 
 
 class Gate(grpc.ServerInterceptor):
@@ -21,6 +26,11 @@ class Gate(grpc.ServerInterceptor):
 
     def __init__(self) -> None:
         self._places = Places(_CALLS_A_CLIENT, "calls")
+        self._draining = threading.Event()
+
+    def drain(self) -> None:
+        """Refuse what comes from now on, but for questions after health and readiness."""
+        self._draining.set()
 
     def intercept_service(
         self, continuation: Callable[[Any], Any], handler_call_details: grpc.HandlerCallDetails
@@ -29,6 +39,8 @@ class Gate(grpc.ServerInterceptor):
         handler, name = continuation(handler_call_details), handler_call_details.method
         if handler is None:
             return None
+        if self._draining.is_set() and not _is_asked_to_the_end(name):
+            return grpc.stream_stream_rpc_method_handler(_refusal(name))
         if handler.unary_unary is not None:
             return grpc.stream_unary_rpc_method_handler(
                 self._call(name, handler), response_serializer=handler.response_serializer
@@ -74,6 +86,17 @@ class Gate(grpc.ServerInterceptor):
         except Exception as err:  # noqa: BLE001  (logged, and told as a status)
             break_off(context, name, err)
         return client
+
+
+def _is_asked_to_the_end(name: str) -> bool:
+    return name in _ASKED_TO_THE_END or name.startswith(f"/{health.SERVICE_NAME}/")
+
+
+def _refusal(name: str) -> Callable[[Iterator[bytes], grpc.ServicerContext], Iterator[bytes]]:
+    def refuse(_messages: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+        break_off(context, name, UnavailableError("shutting down"))
+
+    return refuse
 
 
 def _watched(name: str, handler: Any) -> Callable[..., Any]:  # noqa: ANN401

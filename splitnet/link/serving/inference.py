@@ -66,6 +66,8 @@ class Inference:
             break_off(context, MODEL_STREAM_INFER.name, err)
 
     def _infer(self, request: InferRequest, context: grpc.ServicerContext, arrived_s: float) -> InferResponse:
+        if self._draining.is_set():  # since it came
+            raise UnavailableError("shutting down")
         if not self._calls.acquire(blocking=False):
             full = OverloadedError(f"{self._limits.max_calls} calls are unanswered already; a stream takes more")
             self._intake.refused(request.id, full, arrived_s)

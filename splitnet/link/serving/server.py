@@ -26,10 +26,10 @@ from splitnet.telemetry import Events
 
 logger = logging.getLogger(__name__)
 
-# Threads that none of our streams can take. Inferences get half of them, so that the small calls always find one;
-# a stream of reflection holds one as well, Health's Watch none.
-_SPARE_THREADS = 64
-# Once all work is answered, how long its last bytes may take before what else is open is cut.
+# Threads that none of our streams can take, made when they are needed. Inferences get half of them, so that the
+# small calls always find one; a stream of reflection holds one as well, Health's Watch none.
+_SPARE_THREADS = 256
+# Once all work is answered, how long its last bytes may take; then those who watch health are cut.
 _LAST_BYTES_S = 0.5
 
 
@@ -89,10 +89,11 @@ class TierServer:
         threads = max_streams + _SPARE_THREADS
         self._threads = DaemonThreads(threads, name="grpc")
         pool: Any = self._threads  # typed as a ThreadPoolExecutor, while any executor will do
+        self._gate = Gate()
         self._server = grpc.server(
             pool,
             options=server_options(max_message_bytes),
-            interceptors=[Gate()],
+            interceptors=[self._gate],
             # As many again may wait for a thread, which whatever is refused gives back at once.
             maximum_concurrent_rpcs=2 * threads,
         )
@@ -116,15 +117,14 @@ class TierServer:
     def stop(self, grace_s: float) -> None:
         """Stop: not serving in health, new work refused, what is in flight finished within `grace_s` seconds.
 
-        What is left then is cut, and this returns, about a second later at most.
+        What is left then is cut, and this returns, about a second later at most. The port is open until then, for
+        those who ask after health.
         """
         self._health.enter_graceful_shutdown()
+        self._gate.drain()
         self._inference.drain()
-        stopped = self._server.stop(grace_s)
-        if self._inference.wait_idle(grace_s) and not stopped.wait(_LAST_BYTES_S):
-            # Those who watch health or ask reflection hang up when they please: work is what grace is for.
-            stopped = self._server.stop(0)
-        stopped.wait(1.0)
+        idle = self._inference.wait_idle(grace_s)
+        self._server.stop(_LAST_BYTES_S if idle else 0.0).wait(_LAST_BYTES_S + 1.0)
         self._threads.shutdown()
         self._intake.close()
 
