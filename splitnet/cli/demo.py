@@ -1,13 +1,8 @@
 """`splitnet demo`: the example over three tiers and emulated links, beside not splitting; or a fleet learning."""
 
-import signal
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,6 +10,7 @@ import typer
 import splitnet
 from splitnet.cli.console import print_json, stderr
 from splitnet.cli.demo_report import DemoResult
+from splitnet.cli.ending import ended_by_sigterm
 from splitnet.errors import InvalidArgumentError, NotFoundError
 from splitnet.telemetry import start_logging
 
@@ -61,7 +57,7 @@ def demo(
     if (federated and samples is not None) or (rounds is not None and not federated):
         raise InvalidArgumentError("--rounds goes with --federated, --samples without it")
     start = time.perf_counter()
-    with _ended_by_sigterm(), tempfile.TemporaryDirectory(prefix="splitnet-demo-") as folder:
+    with ended_by_sigterm(), tempfile.TemporaryDirectory(prefix="splitnet-demo-") as folder:
         if federated:
             result: DemoResult | FederatedResult = _learn(Path(folder), data, rounds or _ROUNDS)
         else:
@@ -168,17 +164,3 @@ def _shuffle(data: Path, target: Path, limit: int | None) -> int:
         arrays["labels"] = samples.labels[order]
     np.savez(target, allow_pickle=False, **arrays)
     return len(order)
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Turn SIGTERM into an orderly exit, so that no tier is left behind."""
-
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        sys.exit(128 + signal.SIGTERM)
-
-    previous = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from splitnet.cli.console import print_json, print_line, stderr
+from splitnet.cli.ending import ended_by_sigterm
 from splitnet.cli.link_options import Plaintext, Tls, TlsServerName, link_settings
 from splitnet.config import CloudConfig, DeviceConfig, EdgeConfig, TierConfig, load_config
 from splitnet.errors import InvalidArgumentError
@@ -168,7 +169,7 @@ def _answer(
     from splitnet.cli.device_progress import DeviceProgress, print_report
     from splitnet_device.program import run
 
-    with DeviceProgress(stderr) as progress:
+    with ended_by_sigterm(), DeviceProgress(stderr) as progress:
         report = run(
             settings,
             input_file,

@@ -1,6 +1,7 @@
 """A tier that is told to stop says so, finishes what is in flight, and ends with 0."""
 
 import signal
+import subprocess
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -17,7 +18,7 @@ from splitnet_device import Answer, Session
 from tests.link.peers import Conversation, call, dialled, unary
 from tests.programs.classifier import NAME
 from tests.programs.conftest import Packages, Samples, Service
-from tests.programs.processes import TIMEOUT_S, eventually, run, running
+from tests.programs.processes import PYTHON, ROOT, TIMEOUT_S, eventually, run, running
 
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 #: At this share of the speed a batch of 1,024 takes the classifier 0.1 to 0.5 s.
@@ -115,6 +116,25 @@ def test_what_outlives_the_grace_is_dropped(packages: Packages, tmp_path: Path) 
             list(talk.call)
         assert cloud.ended() == 0
         assert time.monotonic() - start_s < 10.0
+
+
+@SIGNALS
+def test_a_device_stops_in_the_midst_of_its_samples(
+    packages: Packages, samples: Samples, tmp_path: Path, number: signal.Signals
+) -> None:
+    np.savez(tmp_path / "x.npz", x=np.repeat(samples.at("device"), 100_000, axis=0))
+    options = ("--input", str(tmp_path / "x.npz"), "--upstream", "127.0.0.1:9", "--plaintext")
+    command = [*PYTHON, "-m", "splitnet", "device", "--package", str(packages.split), *options]
+    with (
+        (tmp_path / "log").open("w") as log,
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True) as device,
+    ):
+        # Said by its session; before there is one, the signal has its usual effect.
+        eventually(lambda: "cannot be reached" in (tmp_path / "log").read_text())
+        device.send_signal(number)
+        assert device.wait(TIMEOUT_S) == 128 + number
+        assert device.communicate(timeout=TIMEOUT_S) == ("", None)
+    assert "Traceback" not in (tmp_path / "log").read_text()
 
 
 def test_a_second_server_does_not_take_the_port(service: Service, packages: Packages) -> None:

@@ -12,7 +12,7 @@ from splitnet.link.status import STATUS_PARAMETER
 from splitnet.protocol import MODEL_INFER, InferResponse, StreamResponse, decode_response
 
 # The link ends a request at its deadline; gRPC's own is a little later, so that there is one way to end.
-_GRACE_S = 1.0
+_GRACE_S = 0.1
 
 
 class UnaryWay:
@@ -58,7 +58,7 @@ class UnaryWay:
             return  # `call` ends, or goes elsewhere, with the connection
         with self._changed:
             self._open[call.id] = made
-        call_id = call.id
+        call_id, deadline = call.id, call.deadline
 
         def settle(done: Any) -> None:  # noqa: ANN401  (gRPC's own future)
             # To gRPC, what its channel takes along is cancelled too; nobody has answered, nor given it up.
@@ -67,7 +67,8 @@ class UnaryWay:
                 self._open.pop(call_id, None)
                 self._broken = self._broken or taken_along or done.code() is grpc.StatusCode.UNAVAILABLE
                 self._changed.notify_all()
-            if not (taken_along or done.cancelled()):
+            too_late = done.code() is grpc.StatusCode.DEADLINE_EXCEEDED and deadline.expired
+            if not (taken_along or too_late or done.cancelled()):  # then it is no word of the server's
                 take(*_answer_of(call_id, done))
             if self._broken:
                 outbox.put(None)
