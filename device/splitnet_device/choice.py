@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import Future
+from dataclasses import dataclass
 
 from splitnet.adaptive import PlanChooser, SampleEnd
 from splitnet.config import AdaptiveConfig
@@ -22,6 +23,19 @@ from splitnet_device.asked import Asked
 from splitnet_device.running import RunningPlan, RunningVersion
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What came of a look at the link.
+
+    Attributes:
+        unanswered: whether a probe had no answer in time.
+        lost: the plan by which a request would be lost, as the tier above says; None where it does not.
+    """
+
+    unanswered: bool = False
+    lost: str | None = None
 
 
 class Choice:
@@ -105,24 +119,29 @@ class Choice:
         with self._lock:
             self._chooser.answered(plan, reached=reached, compute_ms=answer.timings_ms, queue_ms=answer.queue_ms)
 
-    def probe(self) -> bool:
-        """Probe the link where that is worth it, for a second at most, and return whether there was no answer."""
+    def probe(self) -> Probed:
+        """Probe the link where that is worth it, for a second at most; by a plan that waits, if one does."""
         with self._lock:
             now_s = time.monotonic()
             nbytes = self._chooser.probe(now_s)
             if nbytes is None:
-                return False
+                return Probed()
+            waiting = self._chooser.waiting
             timeout_s = self._chooser.patience_s(nbytes, now_s)
             ticket = self._chooser.sent_probe(nbytes, now_s)
+        whole: bool | None = None
         error: BaseException | None = None
         try:
-            self.running.probe(nbytes, timeout_s)  # the link tells of the exchange
+            whole = self.running.probe(nbytes, timeout_s, waiting)  # the link tells of the exchange
         except SplitNetError as err:
             logger.debug("a probe of the link failed: %s", err)
             error = without_frames(err)
         finally:
             self._returned(ticket, error)
-        return isinstance(error, DeadlineExceededError)
+        if waiting is not None and whole is not None:
+            with self._lock:
+                self._chooser.said(waiting, time.monotonic(), whole=whole)
+        return Probed(isinstance(error, DeadlineExceededError), waiting if whole is False else None)
 
     def unanswered(self) -> None:
         """Note that the tier above said nothing to a question beside the requests."""

@@ -99,11 +99,8 @@ class Planning(Events):
         if choice is None:
             return
         choice.ended(asked, answer, error)
-        is_whole = answer is not None and not answer.fallback
-        if not is_whole and plan != choice.running.manifest.plan.id:  # the default one is always offered
-            again_s = self._tried_s.get(plan, -math.inf) + _ASK_AGAIN_S
-            with self._due_lock:
-                self._due.setdefault(plan, max(again_s, time.monotonic()))
+        if answer is None or answer.fallback:
+            self._doubt(choice, plan)
             self._wake.set()
 
     def exchange(self, exchange: Exchange) -> None:
@@ -149,11 +146,21 @@ class Planning(Events):
 
     def _look_after(self, choice: Choice) -> bool:
         """Probe the link, make plans ready, and return whether to go on at once: a probe had no answer."""
-        if choice.probe():
+        probed = choice.probe()
+        if probed.unanswered:
             return True
+        if probed.lost is not None:
+            self._doubt(choice, probed.lost)
         if not (choice.is_doubtful and self._is_busy()):  # pings find out sooner that nobody answers
             self._make_ready(choice)
         return False
+
+    def _doubt(self, choice: Choice, plan: str) -> None:
+        """Have the tier above asked whether it offers a plan still; the default one it always does."""
+        if plan != choice.running.manifest.plan.id:
+            again_s = self._tried_s.get(plan, -math.inf) + _ASK_AGAIN_S
+            with self._due_lock:
+                self._due.setdefault(plan, max(again_s, time.monotonic()))
 
     def _is_busy(self) -> bool:
         return time.monotonic() - self._asked_s < _BUSY_S

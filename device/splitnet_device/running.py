@@ -102,6 +102,7 @@ class RunningVersion:
         self._parts = parts
         self._lock = threading.Lock()
         self._prepared: dict[str, RunningPlan] = {}
+        self._closed = False
         self._load = SegmentLoader.of(package, parts.config)
         self.plans = plans_that_fit(package.manifest, "device", parts.config.plan_memory_bytes)
         self.default = self.prepare(package.manifest.plan.id)
@@ -120,7 +121,17 @@ class RunningVersion:
         with self._lock:
             if plan_id not in self._prepared:
                 self._prepared[plan_id] = self._built(self.manifest.plan_of(plan_id))
+                if self._closed:  # meanwhile
+                    self._prepared[plan_id].pipeline.close()
             return self._prepared[plan_id]
+
+    def close(self) -> None:
+        """Free all models, whoever still refers to this: to its plans a request's future does as well."""
+        self._closed = True
+        for plan in list(self._prepared.values()):
+            plan.pipeline.close()
+        if self._backup is not None:
+            self._backup.close()
 
     def make_ready(self, plan_id: str, timeout_s: float) -> bool:
         """Prepare a plan here and have the tier above do so; return whether it answers for the plan now.
@@ -143,17 +154,26 @@ class RunningVersion:
         """Whether the tier above is; waits for the end of the first attempt, at most `timeout_s` seconds."""
         return self._parts.uplink.wait_until_known(timeout_s)
 
-    def probe(self, nbytes: int, timeout_s: float) -> None:
+    def probe(self, nbytes: int, timeout_s: float, plan_id: str | None = None) -> bool | None:
         """Send so many bytes that mean nothing up, and wait until the tier above has had them.
+
+        Args:
+            nbytes: how many.
+            timeout_s: how long that may take, seconds.
+            plan_id: the plan that is asked about; None asks nothing.
+
+        Returns:
+            Whether a request by that plan would find all that it needs; None where that is not asked or said.
 
         Raises:
             SplitNetError: it has not, or takes no such.
         """
-        ways = (self._parts.uplink.forward(self.manifest, plan) for plan in self.plans)
+        plans = self.plans if plan_id is None else [self.manifest.plan_of(plan_id)]
+        ways = (self._parts.uplink.forward(self.manifest, plan) for plan in plans)
         above = next((way for way in ways if way is not None), None)
         if above is None:
             raise UnavailableError("no tier above is configured")
-        above.probe(nbytes, timeout_s)
+        return above.probe(nbytes, timeout_s, asks=plan_id is not None)
 
     def backup_of(self, plan: RunningPlan) -> Backup | None:
         """Return the backup model where `plan` may need it."""

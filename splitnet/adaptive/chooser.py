@@ -5,13 +5,13 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from splitnet.adaptive.absence import Absence, SampleEnd, deepest
+from splitnet.adaptive.absence import Absences, SampleEnd
 from splitnet.adaptive.link_estimate import LinkEstimate
-from splitnet.adaptive.prediction import MESSAGE_BYTES, Conditions, predict
+from splitnet.adaptive.prediction import Conditions, predict
 from splitnet.adaptive.probing import PATIENCE, Probing
 from splitnet.adaptive.tier_estimates import TierEstimates
 from splitnet.config import AdaptiveConfig
-from splitnet.package import LinkEntry, Manifest, PlanEntry
+from splitnet.package import MESSAGE_BYTES, LinkEntry, Manifest, PlanEntry
 from splitnet.telemetry import Exchange
 from splitnet.tiers import TIERS, Tier
 
@@ -57,7 +57,7 @@ class PlanChooser:
         self._planned = manifest.links
         self.link = LinkEstimate(manifest.links[0])
         self._tiers = TierEstimates()
-        self._absences: dict[Tier, Absence] = {tier: Absence() for tier in TIERS[1:]}
+        self._absences = Absences()
         self._probing = Probing(config.probe_s)
         self._load, self._samples = 1.0, 1.0
         self._is_up = True
@@ -73,8 +73,7 @@ class PlanChooser:
         """Note whether the tier above is reached at all; when it is again, it may be another one, or anew."""
         if up and not self._is_up:
             self._probing.renewed()
-            for absence in self._absences.values():
-                absence.forget()
+            self._absences.forget()
         self._is_up = up
 
     def sent(self, plan: str, samples: int, now_s: float) -> int:
@@ -148,17 +147,7 @@ class PlanChooser:
             asked_s: when it was made.
             now_s: the time.
         """
-        needed, answered = self._above[plan], TIERS[1 : TIERS.index(deepest(ends)) + 1]
-        failed = self._is_up and any(each.blames_above for each in ends)
-        well = not any(each.reason for each in ends)
-        for tier in needed:
-            absence = self._absences[tier]
-            if tier in answered:
-                absence.answered(asked_s, now_s)
-            elif failed and tier == needed[-1]:
-                absence.failed(asked_s, now_s)
-            else:
-                absence.told_nothing(asked_s, now_s, well=well)
+        self._absences.ended(self._above[plan], ends, is_up=self._is_up, asked_s=asked_s, now_s=now_s)
 
     def choose(self, now_s: float, *, in_flight: int = 1, samples: int = 1) -> str:
         """Return the plan for a request that comes now.
@@ -172,16 +161,24 @@ class PlanChooser:
         """
         self._note_load(now_s, in_flight, samples)
         self._look_at_overdue(now_s)
-        conditions = self._conditions()
-        values = {plan: self._value(self._plans[plan], conditions) for plan in self._ready_plans()}
-        there = {plan: value for plan, value in values.items() if not self._gone(plan)} or values
-        self._settle(there, now_s)
-        for absence in self._absences.values():
-            absence.passed()
-        for plan in sorted(values.keys() - there.keys(), key=values.__getitem__):
-            if self._is_better(plan, values) and self._is_tried(plan, now_s):
+        values = self._values(self._conditions())
+        self._settle(self._there(values), now_s)
+        self._absences.passed()
+        for plan in self._waiting(values):
+            if self._absences.tried(self._above[plan], now_s):
                 return plan
         return self.current
+
+    @property
+    def waiting(self) -> str | None:
+        """The plan that would be run if all tiers were there that it needs; None where that is the current one."""
+        if not self._absences.gone(TIERS[1:]):
+            return None
+        return next(iter(self._waiting(self._values(self._conditions()))), None)
+
+    def said(self, plan: str, now_s: float, *, whole: bool) -> None:
+        """Note whether the tier above says that a request by `plan` would find all that it needs."""
+        self._absences.said(self._above[plan], now_s, there=whole)
 
     def _settle(self, values: Mapping[str, float], now_s: float) -> None:
         """Change the plan if another one is better, or this one cannot be run."""
@@ -203,7 +200,7 @@ class PlanChooser:
             return None
         if len(self._ready_plans()) < 2 and not self.is_doubtful:
             return None
-        return self._probing.next_bytes(self.link, now_s, self._would_gain)
+        return self._probing.next_bytes(self.link, now_s, self._would_gain, waits=self.waiting is not None)
 
     def patience_s(self, nbytes: float, now_s: float) -> float:
         """How long the answer to a probe of so many bytes, sent now, is waited for, seconds."""
@@ -226,26 +223,22 @@ class PlanChooser:
         """Whether the plan was made for what no link changes: then it has its place among the plans."""
         return self._plans[plan].objective in ("energy", "bytes")
 
-    def _gone(self, plan: str) -> list[Absence]:
-        """Of the tiers that a plan needs, those that are not there."""
-        return [self._absences[tier] for tier in self._above[plan] if self._absences[tier].is_gone]
+    def _there(self, values: Mapping[str, float]) -> Mapping[str, float]:
+        """Of `values`, those of plans whose tiers are all there; if there are none, all."""
+        there = {plan: value for plan, value in values.items() if not self._absences.gone(self._above[plan])}
+        return there or values
 
-    def _is_tried(self, plan: str, now_s: float) -> bool:
-        """Whether a request is to find out now if the tiers are back that `plan` waits for."""
-        gone = self._gone(plan)
-        is_due = all(absence.is_due(now_s) for absence in gone)
-        if is_due:
-            for absence in gone:
-                absence.tried(now_s)
-        return is_due
+    def _waiting(self, values: Mapping[str, float]) -> list[str]:
+        """Plans that wait for tiers that are gone, and are better than the current one; the best first."""
+        waiting = sorted(values.keys() - self._there(values).keys(), key=values.__getitem__)
+        return [plan for plan in waiting if self._is_better(plan, values)]
 
     def _would_gain(self) -> bool:
         now = self._conditions()
         bandwidth_bps = max(self.link.bandwidth_bps * _HOPED_FOR, self.link.fastest_bps)
         fast = now.links[0].model_copy(update={"bandwidth_bps": bandwidth_bps})
         hoped_for = replace(now, links=(fast, now.links[1]))
-        values = {plan: self._value(self._plans[plan], hoped_for) for plan in self._ready_plans()}
-        there = {plan: value for plan, value in values.items() if not self._gone(plan)} or values
+        there = self._there(self._values(hoped_for))
         return min(there, key=there.__getitem__) != self.current
 
     def _ready_plans(self) -> list[str]:
@@ -262,6 +255,9 @@ class PlanChooser:
             in_flight=self._load,
             is_up=self._is_up,
         )
+
+    def _values(self, conditions: Conditions) -> dict[str, float]:
+        return {plan: self._value(self._plans[plan], conditions) for plan in self._ready_plans()}
 
     def _value(self, plan: PlanEntry, conditions: Conditions) -> float:
         """What the plan was made for, ms; for energy and bytes, which no link changes, its place among them."""

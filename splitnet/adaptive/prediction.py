@@ -4,11 +4,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from splitnet.package import LinkEntry, PlanEntry
+from splitnet.package import MESSAGE_BYTES, LinkEntry, PlanEntry
 from splitnet.tiers import TIERS, Tier
-
-#: Bytes of a request and its answer beside the tensors that go up: names, parameters, scores, HTTP/2.
-MESSAGE_BYTES = 480
 
 
 @dataclass(frozen=True, slots=True)

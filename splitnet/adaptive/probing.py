@@ -11,6 +11,8 @@ _LEAST_PROBE_BYTES, _MOST_PROBE_BYTES = 2_048, 262_144
 #: A probe for the round trip alone, or for a sign of life.
 PING_BYTES = 64
 _PING_EVERY_S = 5.0
+# And more often while its answer is to say whether a tier that was gone is back, before a request is lost on it.
+_WAITING_EVERY_S = 1.0
 # After a rise the next probe comes soon, since the last could not show all of it; only a rise that lasts is
 # believed. A drop is believed at once: to send too much costs more than to compute too much.
 _NEXT_PROBE_S = 0.05
@@ -79,17 +81,21 @@ class Probing:
         """Whether a rise was seen just now, which may have been a burst, or only part of a larger one."""
         return now_s - self._rose_s < self._lasts_s
 
-    def next_bytes(self, link: LinkEstimate, now_s: float, would_gain: Callable[[], bool]) -> int | None:
+    def next_bytes(
+        self, link: LinkEstimate, now_s: float, would_gain: Callable[[], bool], *, waits: bool = False
+    ) -> int | None:
         """Return the bytes of a probe that is to be sent now; None for none.
 
         Args:
             link: as it is believed to be.
             now_s: the time.
             would_gain: whether it mattered if the link were faster.
+            waits: whether a tier that is gone is waited for.
         """
         if not self._every_s:
             return None
-        if self.is_doubtful or now_s - self._pinged_s >= (_PING_EVERY_S if link.knows_rtt else self._every_s):
+        usual_s = _WAITING_EVERY_S if waits else _PING_EVERY_S
+        if self.is_doubtful or now_s - self._pinged_s >= (usual_s if link.knows_rtt else self._every_s):
             self._pinged_s = now_s
             return PING_BYTES
         if not self._is_due(link, now_s) or not would_gain():

@@ -14,6 +14,7 @@ from splitnet.protocol import (
     InferResponse,
     ModelConfig,
     ModelMetadata,
+    Parameter,
     ServerMetadata,
     TensorMetadata,
     to_datatype,
@@ -25,7 +26,7 @@ from splitnet.tensors import BATCH, TensorSpec
 from splitnet.tier.cache import KeptResponses
 from splitnet.tier.chained import Chained
 from splitnet.tier.coding import CODING, unpack
-from splitnet.tier.parameters import PROBE, answer_parameters
+from splitnet.tier.parameters import PROBE, WAY_UP, answer_parameters
 from splitnet.tier.served import ServedModel
 from splitnet.tier.versions import MOST_VERSIONS, ServedVersion, Versions
 from splitnet.tiers import Tier
@@ -134,7 +135,7 @@ class TierDataPlane:
         """
         version = self._versions.find(request.model_name, request.model_version)
         if request.parameters.get(PROBE) is True:
-            return _done(TierResponse(request.model_name, {}, version.name, request.id))
+            return _done(_probed(request, version))
         model = version.get(request.model_name)
         _check_plan(request, model)
         asked = _Asked(request, version, model.plan, _requested(request, model))
@@ -160,6 +161,13 @@ def _done(response: InferResponse) -> "Future[InferResponse]":
     future: Future[InferResponse] = Future()
     future.set_result(response)
     return future
+
+
+def _probed(request: InferRequest, version: ServedVersion) -> TierResponse:
+    says: dict[str, Parameter] = {}
+    if request.parameters.get(WAY_UP) is True:
+        says = {WAY_UP: version.is_whole(request.model_name)}
+    return TierResponse(request.model_name, {}, version.name, request.id, says)
 
 
 def _response(asked: _Asked, answer: Answer) -> TierResponse:

@@ -15,7 +15,7 @@ from splitnet.errors import (
 )
 from splitnet.link import Link
 from splitnet.package import Manifest, PlanEntry
-from splitnet.protocol import InferRequest, InferResponse, ModelName
+from splitnet.protocol import InferRequest, InferResponse, ModelName, Parameter
 from splitnet.runtime import Answer, slowed
 from splitnet.telemetry import is_request_id, log_standing, new_request_id
 from splitnet.tensors import Tensors, TensorSpec, batch_size
@@ -24,6 +24,7 @@ from splitnet.tier.coding import CODING, TensorParameters, code
 from splitnet.tier.parameters import (
     KEPT,
     PROBE,
+    WAY_UP,
     exits_of,
     fallbacks_of,
     queue_times_of,
@@ -112,6 +113,11 @@ class Upstream:
         response = self._link.infer(request, deadline.earlier_by(min(_OWN_S, reserve_s)))
         return Chained(response, lambda answered: self._answer(answered, samples))
 
+    @property
+    def connected(self) -> bool:
+        """Whether the tier above is reached now."""
+        return self._link.connected
+
     def check_offered(self, timeout_s: float) -> None:
         """Ask the tier above whether it answers for this version and plan now.
 
@@ -134,8 +140,16 @@ class Upstream:
         """
         return self._link.model_ready(ModelName(self._model, self._version), timeout_s=timeout_s)
 
-    def probe(self, nbytes: int, timeout_s: float) -> None:
+    def probe(self, nbytes: int, timeout_s: float, *, asks: bool = False) -> bool | None:
         """Send so many bytes that mean nothing, and wait until the tier above has had them.
+
+        Args:
+            nbytes: how many.
+            timeout_s: how long that may take, seconds.
+            asks: whether a request by this plan would find all that it needs, there and above.
+
+        Returns:
+            What it says to that; None where it says nothing, or was not asked.
 
         Raises:
             UnimplementedError: it does not say that it takes such.
@@ -145,8 +159,11 @@ class Upstream:
         if not self._link.supports(PROBE):
             raise UnimplementedError(f"the {self._target} takes no probes")
         nothing = {"probe": np.zeros(nbytes, np.uint8)}
-        request = InferRequest(self._model, nothing, self._version, id=new_request_id(), parameters={PROBE: True})
-        self._link.infer(request, Deadline.after_ms(timeout_s * 1e3)).result()
+        parameters: dict[str, Parameter] = {PROBE: True, WAY_UP: True} if asks else {PROBE: True}
+        request = InferRequest(self._model, nothing, self._version, id=new_request_id(), parameters=parameters)
+        answer = self._link.infer(request, Deadline.after_ms(timeout_s * 1e3)).result()
+        said = answer.parameters.get(WAY_UP)
+        return said if isinstance(said, bool) else None
 
     def warm_up(self, timeout_s: float) -> None:
         """Send what a few samples take, so that the first of them meet a connection that has picked up speed.

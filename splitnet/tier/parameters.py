@@ -23,6 +23,9 @@ _QUEUE: dict[str, str] = {tier: f"splitnet_{tier}_queue_ms" for tier in TIERS}
 #: Request, and in ServerMetadata.extensions: it is answered at once, with no tensors, whatever it carries; a tier
 #: below finds out what the link can do.
 PROBE = "splitnet_probe"
+#: Request, with `PROBE`: true asks whether a request for that model would find all that its plan needs, there and
+#: above; and the response to it.
+WAY_UP = "splitnet_way_up"
 #: Request, the protocol's own: 1 is the highest, none is left out.
 _PRIORITY = "priority"
 

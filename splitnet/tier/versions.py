@@ -49,6 +49,12 @@ class ServedVersion:
         """Whether a model that it has answers now; a plan's that does not begins to be loaded."""
         return model in self.models or (self.plans is not None and self.plans.is_ready(model))
 
+    def is_whole(self, model: str) -> bool:
+        """Whether a request for a model that it has would find all that its plan needs, here and above."""
+        if model in self.models:
+            return not self.models[model].is_cut_off
+        return self.plans is not None and self.plans.is_whole(model)
+
     def get(self, model: str) -> ServedModel:
         """Return a model that it has.
 

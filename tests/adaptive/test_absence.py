@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from splitnet.adaptive import PlanChooser, SampleEnd
+from splitnet.package import PlanEntry
 from splitnet.telemetry import Exchange
 from tests.adaptive.plans import HALF, MUCH, NOTHING, chooser_of, plan
 
@@ -25,6 +26,7 @@ class Device:
     chooser: PlanChooser
     every_s: float = 0.0625
     cloud: Callable[[float], SampleEnd] = lambda _: WHOLE
+    edge_says: Callable[[float], bool | None] | None = None
     now_s: float = 0.0
     switches: list[tuple[float, str]] = field(default_factory=list)
     stood_in: list[float] = field(default_factory=list)
@@ -42,7 +44,21 @@ class Device:
             if end.reason:
                 self.stood_in.append(self.now_s)
             self.chooser.ended(chosen, [end], asked_s=self.now_s, now_s=self.now_s)
+            if self.edge_says is not None:
+                self._probe(self.edge_says)
             self.now_s += self.every_s
+
+    def _probe(self, edge_says: Callable[[float], bool | None]) -> None:
+        nbytes = self.chooser.probe(self.now_s)
+        if nbytes is None:
+            return
+        waiting, ticket = self.chooser.waiting, self.chooser.sent_probe(nbytes, self.now_s)
+        took_s = 0.01 + self.chooser.link.carry_s(nbytes + 480)
+        self.chooser.observe(Exchange("edge:1", nbytes + 480, 0, took_s, 0.0, 0), self.now_s + took_s)
+        self.chooser.returned(ticket, self.now_s + took_s)
+        said = edge_says(self.now_s)
+        if waiting is not None and said is not None:
+            self.chooser.said(waiting, self.now_s, whole=said)
 
 
 def outage(begin_s: float, end_s: float, how: SampleEnd = GONE) -> Callable[[float], SampleEnd]:
@@ -98,6 +114,77 @@ def test_a_slow_link_too_much_work_and_early_exits_are_no_absence(how: SampleEnd
     device = Device(chooser_of(DEEP, HALF), cloud=outage(5.0, 25.0, how))
     device.until(10.0)
     assert not device.switches
+
+
+def test_nothing_is_tried_that_the_edge_knows_to_be_lost() -> None:
+    device = Device(chooser_of(DEEP, HALF, NOTHING), cloud=outage(5.0, 25.0))
+    device.edge_says = lambda now_s: not 5.0 <= now_s < 25.0
+    device.until(40.0)
+    assert [name for _, name in device.switches] == [HALF.id, DEEP.id]
+    (left_s, _), (back_s, _) = device.switches
+    assert [at for at in device.stood_in if at >= left_s] == []
+    assert 25.0 < back_s <= 26.125  # it is asked each second, and the next request finds out
+
+
+def test_what_an_edge_says_of_its_way_up_is_not_all() -> None:
+    """The cloud is reached, but does not answer in time: it is tried as if nobody had said anything."""
+    device, silent = (Device(chooser_of(DEEP, HALF, NOTHING), cloud=outage(5.0, 25.0, LATE)) for _ in range(2))
+    device.edge_says = lambda _: True
+    for each in (device, silent):
+        each.until(40.0)
+    assert (device.switches, device.stood_in) == (silent.switches, silent.stood_in)
+
+
+def test_an_edge_that_can_be_asked_no_more_does_not_keep_a_device_from_trying() -> None:
+    """Such as over a link on which something always is under way."""
+    device = Device(chooser_of(DEEP, HALF, NOTHING), cloud=outage(5.0, 25.0))
+    device.edge_says = lambda now_s: False if now_s < 15.0 else None
+    device.until(40.0)
+    assert [name for _, name in device.switches] == [HALF.id, DEEP.id]
+    tried_s = [at for at in device.stood_in if at > 5.5]
+    assert 17.0 <= tried_s[0] <= 18.5
+    assert len(tried_s) == 4  # every 2 s again
+
+
+def test_after_a_long_silence_the_edge_is_asked_before_a_request_is_lost() -> None:
+    device = Device(chooser_of(DEEP, HALF, NOTHING), cloud=outage(5.0, 1e9), edge_says=lambda now_s: now_s < 5.0)
+    device.until(10.0)
+    lost = len(device.stood_in)
+    for burst in range(1, 20):
+        device.now_s = burst * 100.0
+        device.until(device.now_s + 5.0)
+    assert len(device.stood_in) == lost
+
+
+def test_who_asks_rarely_is_back_as_soon_as_the_edge_says_that_the_cloud_is() -> None:
+    device = Device(chooser_of(DEEP, HALF), every_s=1.0, cloud=outage(10.0, 100.0))
+    device.edge_says = lambda now_s: not 10.0 <= now_s < 100.0
+    device.until(200.0)
+    assert len(device.stood_in) == 3
+    assert device.switches[1] == (102.0, DEEP.id)
+
+
+def test_an_edge_that_keeps_changing_its_word_costs_one_trial_more() -> None:
+    device = Device(chooser_of(DEEP, HALF), every_s=1.0, cloud=outage(10.0, 1000.0))
+    device.edge_says = lambda now_s: now_s % 4 >= 2
+    device.until(1000.0)
+    assert len(device.switches) == 1
+    assert len(device.stood_in) <= 3 + 1 + device.asked / 20
+
+
+@pytest.mark.parametrize(("failed", "tried"), [((DEEP, HALF), HALF), ((HALF,), DEEP)])
+def test_what_is_said_of_the_cloud_keeps_nobody_from_trying_the_edge(
+    failed: tuple[PlanEntry, ...], tried: PlanEntry
+) -> None:
+    chooser = chooser_of(DEEP, HALF, NOTHING)
+    for each in failed:
+        for now_s in (1.0, 1.2, 1.4):
+            chooser.ended(each.id, [SampleEnd("", "UNAVAILABLE")], asked_s=now_s, now_s=now_s)
+    chosen = set()
+    for step in range(100):
+        chosen.add(chooser.choose(2.0 + step / 20))
+        chooser.said(DEEP.id, 2.0 + step / 20, whole=False)
+    assert chosen == {NOTHING.id, tried.id}
 
 
 def test_who_asks_rarely_is_not_used_for_trying() -> None:

@@ -24,14 +24,16 @@ from splitnet.protocol import (
     Empty,
     IndexRequest,
     InferRequest,
+    InferResponse,
     ModelName,
 )
 from splitnet.runtime import Segment
 from splitnet.telemetry import Events, Exchange
 from splitnet.tensors import Tensors
 from splitnet.tier import ServingTier, Uplink, plans_that_fit
-from splitnet.tier.plans import LoadedPlan, PlanShelf, VersionPlans
+from splitnet.tier.plans import VersionPlans
 from splitnet.tier.served import ServedModel
+from splitnet.tier.shelf import PlanShelf
 from splitnet.tiers import TIERS, Tier
 from tests.programs.classifier import NAME, draw
 from tests.programs.processes import TIMEOUT_S, eventually
@@ -168,17 +170,45 @@ def test_without_room_a_plan_is_never_ready_and_says_so(package: Package) -> Non
 
 
 def test_a_probe_is_answered_at_once_with_nothing(package: Package) -> None:
-    request = InferRequest(
-        package.manifest.model_name("cloud", package.manifest.plans[1]),
-        {"probe": np.zeros(100_000, np.uint8)},
-        id="p",
-        parameters={"splitnet_probe": True},
-    )
     with serving(package, "cloud") as cloud:
         assert "splitnet_probe" in cloud.call(SERVER_METADATA, Empty(), timeout_s=TIMEOUT_S).extensions
-        answer = cloud.call(MODEL_INFER, request, timeout_s=TIMEOUT_S)
+        answer = probed(cloud, package.manifest.model_name("cloud", package.manifest.plans[1]), nbytes=100_000)
         assert (answer.id, answer.tensors) == ("p", {})
+        assert "splitnet_way_up" not in answer.parameters
         assert index_of(cloud, ready=True) == {NAME, f"{NAME}.cloud"}
+
+
+def probed(client: TierClient, name: str, nbytes: int = 64, **parameters: bool) -> InferResponse:
+    nothing = {"probe": np.zeros(nbytes, np.uint8)}
+    request = InferRequest(name, nothing, id="p", parameters={"splitnet_probe": True, **parameters})
+    return client.call(MODEL_INFER, request, timeout_s=TIMEOUT_S)
+
+
+def says(client: TierClient, name: str) -> object:
+    """What a tier answers to a probe that asks about the way up of one of its models."""
+    return probed(client, name, splitnet_way_up=True).parameters["splitnet_way_up"]
+
+
+def test_a_probe_tells_whether_a_request_would_find_its_way_up(package: Package) -> None:
+    manifest = package.manifest
+    name, above = (manifest.model_name(tier, manifest.plans[1]) for tier in ("edge", "cloud"))
+    with serving(package, "cloud") as cloud:
+        address = cloud.address
+        assert says(cloud, f"{NAME}.cloud") is True
+        assert says(cloud, above) is False
+        eventually(lambda: says(cloud, above) is True)  # it was asked for
+    with serving(package, "edge") as edge:  # which has no cloud at all
+        assert says(edge, f"{NAME}.edge") is False
+    with serving(package, "edge", address) as edge:
+        assert says(edge, f"{NAME}.edge") is says(edge, NAME) is says(edge, name) is False
+        for _ in range(2):
+            with serving(package, "cloud", listen=address) as cloud:
+                eventually(lambda: says(edge, f"{NAME}.edge") is True)
+                eventually(lambda: says(edge, name) is True)
+                assert above in index_of(cloud, ready=True)
+            eventually(lambda: says(edge, f"{NAME}.edge") is False)
+            assert says(edge, name) is False
+            assert ready(edge, name)  # what it has loaded it answers, if by its exit
 
 
 class Shelf:
@@ -197,18 +227,18 @@ class Shelf:
     def _asked(self, name: str) -> bool:
         return name in self.shelf._asked
 
-    def _build(self, name: str) -> LoadedPlan:
+    def _build(self, name: str) -> ServedModel:
         self.built.append(name)
         if name == "broken":
             raise PackageError("/secret/path: damaged")
-        return LoadedPlan(ServedModel(None, (), name), None)  # type: ignore[arg-type]  # none of these runs
+        return ServedModel(None, (), name)  # type: ignore[arg-type]  # none of these runs
 
 
 @pytest.fixture
 def passing(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The shelf's clock, which goes on when told to."""
     now = [1000.0]
-    monkeypatch.setattr("splitnet.tier.plans.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("splitnet.tier.shelf.time.monotonic", lambda: now[0])
     return now
 
 
@@ -271,16 +301,16 @@ def test_what_is_dropped_while_it_loads_is_not_kept() -> None:
     with closing(PlanShelf(100)) as shelf:
         begun, go_on = threading.Event(), threading.Event()
 
-        def build() -> LoadedPlan:
+        def build() -> ServedModel:
             begun.set()
             assert go_on.wait(TIMEOUT_S)
-            return LoadedPlan(ServedModel(None, (), "a"), None)  # type: ignore[arg-type]  # it never runs
+            return ServedModel(None, (), "a")  # type: ignore[arg-type]  # it never runs
 
         assert "being loaded" in shelf.ask("a", build, 60)
         assert begun.wait(TIMEOUT_S)
         shelf.drop({"a"})
         go_on.set()
-        assert "being loaded" in shelf.ask("b", lambda: LoadedPlan(ServedModel(None, (), "b"), None), 60)  # type: ignore[arg-type]
+        assert "being loaded" in shelf.ask("b", lambda: ServedModel(None, (), "b"), 60)  # type: ignore[arg-type]
         eventually(lambda: shelf.is_ready("b"))  # behind it, and there is room
         assert shelf.get("a") is None
 
@@ -289,7 +319,7 @@ def test_what_waits_to_be_loaded_at_the_end_is_not() -> None:
     plans, shelf = Shelf(100), PlanShelf(100)
     begun, go_on = threading.Event(), threading.Event()
 
-    def build() -> LoadedPlan:
+    def build() -> ServedModel:
         begun.set()
         assert go_on.wait(TIMEOUT_S)
         return plans._build("a")
