@@ -4,9 +4,10 @@ from splitnet.config.adaptive import AdaptiveConfig
 from splitnet.config.addresses import Address, Addresses, format_address, is_loopback, parse_address
 from splitnet.config.answers import CacheConfig
 from splitnet.config.findings import describe
+from splitnet.config.frozen import Frozen
 from splitnet.config.links import LinkConfig
 from splitnet.config.programs import CloudConfig, DeviceConfig, EdgeConfig, LogFormat, StorePolicy, TierConfig
-from splitnet.config.reading import Frozen, Model, load_config, read_toml
+from splitnet.config.reading import Model, load_config, read_toml
 from splitnet.config.security import AccessRule, TlsConfig, check_links
 from splitnet.config.serving import BatchingConfig, QuotaConfig
 

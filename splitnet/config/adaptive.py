@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from splitnet.config.reading import Frozen
+from splitnet.config.frozen import Frozen
 
 
 class AdaptiveConfig(Frozen):

@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from splitnet.config.reading import Frozen
+from splitnet.config.frozen import Frozen
 
 
 class LinkConfig(Frozen):

@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 from splitnet.config.adaptive import AdaptiveConfig
 from splitnet.config.addresses import Address, Addresses, is_loopback
 from splitnet.config.answers import CacheConfig
+from splitnet.config.frozen import Frozen
 from splitnet.config.links import LinkConfig
-from splitnet.config.reading import Frozen
 from splitnet.config.security import AccessRule, TlsConfig
 from splitnet.config.serving import BatchingConfig, QuotaConfig
 

@@ -1,22 +1,16 @@
-"""Reading what people write: immutable, validated objects from TOML and the command line."""
+"""Reading what people write: validated objects from TOML and the command line."""
 
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from splitnet.config.findings import find, joined
 from splitnet.errors import ConfigError, NotFoundError
 
 Model = TypeVar("Model", bound=BaseModel)
-
-
-class Frozen(BaseModel):
-    """Base of everything read from a file: immutable, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from splitnet.config.addresses import format_address, is_loopback
-from splitnet.config.reading import Frozen
+from splitnet.config.frozen import Frozen
 from splitnet.errors import ConfigError
 
 _Text = Annotated[str, Field(min_length=1, max_length=253)]

@@ -3,18 +3,11 @@
 from collections.abc import Callable
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from splitnet.config import Frozen
 from splitnet.errors import InvalidArgumentError
 from splitnet.units import parse_rate, parse_size
-
-
-class Strict(Frozen):
-    """Base of the entries: immutable, no unknown keys, and a number in quotes is an error too."""
-
-    model_config = ConfigDict(strict=True)
 
 
 def _read_by(parse: Callable[[Any], float]) -> BeforeValidator:

@@ -5,11 +5,12 @@ from typing import Self
 
 from pydantic import model_validator
 
-from splitnet.cost.entries import NotNegative, Positive, Rate, Strict
+from splitnet.config import Frozen
+from splitnet.cost.entries import NotNegative, Positive, Rate
 from splitnet.cost.traces import Trace, check_share, read_trace
 
 
-class Link(Strict):
+class Link(Frozen):
     """A link between two tiers.
 
     Attributes:
@@ -36,7 +37,7 @@ class Link(Strict):
         return self.bandwidth_bps if self.trace is None else self.trace.quantile_bps(q)
 
 
-class LinkEntry(Strict):
+class LinkEntry(Frozen):
     """A `[link.*]` section; docs/site.md says what the keys mean."""
 
     bandwidth: Rate | None = None

@@ -5,18 +5,18 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from splitnet.cost.entries import Count, NotNegative, Positive, Size, Strict
+from splitnet.config import Frozen
+from splitnet.cost.entries import Count, NotNegative, Positive, Size
 from splitnet.errors import ConfigError
 
 Precision = Literal["float32", "float16", "int8"]
-#: Not strict, because TOML has arrays, which are lists.
-_Precisions: TypeAlias = Annotated[tuple[Precision, ...], Field(min_length=1, strict=False)]
+_Precisions: TypeAlias = Annotated[tuple[Precision, ...], Field(min_length=1)]
 
 #: What onnxruntime runs on any CPU.
 _ANY_CPU: tuple[Precision, ...] = ("float32", "int8")
 
 
-class Machine(Strict):
+class Machine(Frozen):
     """A machine that a tier runs on.
 
     Attributes:
@@ -40,7 +40,7 @@ class Machine(Strict):
     source: str = ""
 
 
-class MachineEntry(Strict):
+class MachineEntry(Frozen):
     """A `[machine.NAME]` section; docs/site.md says what the keys mean."""
 
     library: str | None = None

@@ -8,8 +8,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from splitnet.config import Model, describe, read_toml
-from splitnet.cost.entries import Strict
+from splitnet.config import Frozen, Model, describe, read_toml
 from splitnet.cost.library import completed, library
 from splitnet.cost.links import Link, LinkEntry
 from splitnet.cost.machines import Machine, MachineEntry
@@ -49,7 +48,7 @@ delay_ms = 40
 """
 
 
-class Site(Strict):
+class Site(Frozen):
     """The three machines, in the order in which a sample meets them, and the links between them.
 
     Attributes:
@@ -65,19 +64,19 @@ class Site(Strict):
     links: tuple[Link, Link]
 
 
-class _Tiers(Strict):
+class _Tiers(Frozen):
     device: str
     edge: str
     cloud: str
     machines: list[str] = Field(default_factory=list)
 
 
-class _Links(Strict):
+class _Links(Frozen):
     device_edge: LinkEntry = Field(alias="device-edge")
     edge_cloud: LinkEntry = Field(alias="edge-cloud")
 
 
-class _MachineFile(Strict):
+class _MachineFile(Frozen):
     machine: dict[str, MachineEntry] = Field(default_factory=dict)
 
 

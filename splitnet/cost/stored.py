@@ -8,8 +8,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationError
 
-from splitnet.config import describe
-from splitnet.cost.entries import Count, NotNegative, Positive, Strict
+from splitnet.config import Frozen, describe
+from splitnet.cost.entries import Count, NotNegative, Positive
 from splitnet.errors import ConfigError, NotFoundError
 from splitnet.whole_file import write_whole
 
@@ -17,7 +17,7 @@ from splitnet.whole_file import write_whole
 FORMAT_VERSION: Final = 1
 
 
-class ProfiledMachine(Strict):
+class ProfiledMachine(Frozen):
     """Where a profile was measured.
 
     Attributes:
@@ -31,7 +31,7 @@ class ProfiledMachine(Strict):
     cores: Count
 
 
-class NodeTime(Strict):
+class NodeTime(Frozen):
     """What one node took.
 
     Attributes:
@@ -45,7 +45,7 @@ class NodeTime(Strict):
     ms: NotNegative
 
 
-class StoredProfile(Strict):
+class StoredProfile(Frozen):
     """What a model cost on some machine, on one thread for one sample.
 
     Attributes:
@@ -66,7 +66,7 @@ class StoredProfile(Strict):
     whole_ms: Positive
     basic_ms: NotNegative
     runs: Count
-    nodes: Annotated[tuple[NodeTime, ...], Field(strict=False, min_length=1)]
+    nodes: Annotated[tuple[NodeTime, ...], Field(min_length=1)]
 
     @cached_property
     def node_ms(self) -> Mapping[str, float]:

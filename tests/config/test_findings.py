@@ -17,15 +17,15 @@ from tests.config.wrong_files import CASES, KINDS
 
 #: Errors that a node of a core schema may end in, by its type, and by its limits.
 ERRORS = {
-    "bool": {"bool_type", "bool_parsing"},
+    "bool": {"bool_type"},
     "bytes": {"bytes_type"},
     "dataclass": {"dataclass_type"},
     "dataclass-args": {"missing", "unexpected_keyword_argument"},
     "dict": {"dict_type"},
-    "float": {"float_type", "float_parsing", "finite_number"},
+    "float": {"float_type", "finite_number"},
     "function-after": {"value_error"},
     "function-before": {"value_error", "quantity"},
-    "int": {"int_type", "int_parsing", "int_from_float"},
+    "int": {"int_type"},
     "is-instance": {"path_type"},
     "list": {"list_type"},
     "literal": {"literal_error"},

@@ -55,13 +55,13 @@ CASES: list[tuple[Any, Any, str, str]] = [
     (
         DeviceConfig,
         P | {"workers": "many"},
-        "int_parsing",
+        "int_type",
         "workers: expected a whole number from 1 to 256, got 'many'",
     ),
     (
         DeviceConfig,
         P | {"workers": 1.5},
-        "int_from_float",
+        "int_type",
         "workers: expected a whole number from 1 to 256, got 1.5",
     ),
     (
@@ -91,7 +91,7 @@ CASES: list[tuple[Any, Any, str, str]] = [
     (
         DeviceConfig,
         P | {"link": {"renew_s": "x"}},
-        "float_parsing",
+        "float_type",
         "link.renew_s: expected a number from 1 to 2592000, got 'x'",
     ),
     (
@@ -107,7 +107,7 @@ CASES: list[tuple[Any, Any, str, str]] = [
         "emulated_speed: expected a number above 0 and at most 1, got 0",
     ),
     (DeviceConfig, P | {"plaintext": []}, "bool_type", "plaintext: expected true or false, got []"),
-    (DeviceConfig, P | {"plaintext": "si"}, "bool_parsing", "plaintext: expected true or false, got 'si'"),
+    (DeviceConfig, P | {"plaintext": "si"}, "bool_type", "plaintext: expected true or false, got 'si'"),
     (DeviceConfig, P | {"provider": True}, "string_type", "provider: expected text, got true"),
     (DeviceConfig, P | {"log_format": "xml"}, "literal_error", "log_format: expected 'text' or 'json', got 'xml'"),
     (
@@ -147,7 +147,7 @@ CASES: list[tuple[Any, Any, str, str]] = [
     (
         DeviceConfig,
         P | {"workers": "x" * 500},
-        "int_parsing",
+        "int_type",
         f"workers: expected a whole number from 1 to 256, got '{'x' * 37}...{'x' * 38}'",
     ),
     (

@@ -52,7 +52,7 @@ class Roster(Frozen):
     """
 
     model: Name
-    version: Annotated[int, Field(ge=1, le=2**31 - 1, strict=True)]
+    version: Annotated[int, Field(ge=1, le=2**31 - 1)]
     devices: Annotated[tuple[RosterEntry, ...], Field(max_length=MOST_DEVICES)]
 
     @model_validator(mode="after")
