@@ -144,7 +144,7 @@ def _choices(plan: PlanEntry, title: str) -> Table:
         "[bold]this plan[/]",
         f"{plan.predicted_ms:.2f}",
         _number(plan.measured_ms, 2),
-        "",
+        f"{plan.bytes:,.0f}",
         _number(plan.energy_mj, 2),
         _number(plan.verification.accuracy, 4),
     )

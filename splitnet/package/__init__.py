@@ -17,13 +17,14 @@ from splitnet.package.plan_id import plan_id
 from splitnet.package.plans import Alternative, PlanEntry, StageEntry, VerificationEntry
 from splitnet.package.reader import Package, open_package, read_manifest
 from splitnet.package.training import FeaturesEntry, HeldOutEntry, Optimiser, StepEntry, TrainingEntry, state_of
-from splitnet.package.wires import LinkEntry, WireEntry, WireTensor
+from splitnet.package.wires import MESSAGE_BYTES, LinkEntry, WireEntry, WireTensor
 from splitnet.package.writer import Content, check_target, write_package
 
 __all__ = [
     "FORMAT_VERSION",
     "MAX_PLANS",
     "MAX_VERSION",
+    "MESSAGE_BYTES",
     "MODEL_NAME",
     "Alternative",
     "BackupEntry",

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from splitnet.config import Frozen
 from splitnet.package.entries import Name, NotNegative, Share, Version
-from splitnet.package.wires import WireEntry
+from splitnet.package.wires import MESSAGE_BYTES, WireEntry
 from splitnet.tiers import Tier
 
 
@@ -30,7 +30,7 @@ class Alternative(Frozen):
     Attributes:
         name: what it is called.
         predicted_ms: expected latency, ms.
-        bytes: sent over both links.
+        bytes: sent up over both links, `MESSAGE_BYTES` a message included.
         energy_mj: mJ, where it is known.
         accuracy: share of right answers, where it was measured.
         measured_ms: expected latency from segments that were run, ms, where they were.
@@ -118,6 +118,12 @@ class PlanEntry(Frozen):
     def last_tier(self) -> Tier:
         """The tier that answers for every sample that reaches it."""
         return self.wires[-1].to_tier if self.wires else "device"
+
+    @property
+    def bytes(self) -> float:
+        """Expected bytes of a sample sent up over both links, as those of an `Alternative`."""
+        reach = {stage.tier: stage.reach for stage in self.stages}
+        return sum(reach[wire.to_tier] * (wire.sample_bytes + MESSAGE_BYTES) for wire in self.wires)
 
     def wire_into(self, tier: Tier) -> WireEntry | None:
         """The wire that ends at `tier`, if any."""

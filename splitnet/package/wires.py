@@ -10,6 +10,10 @@ from splitnet.package.entries import Count, Name, NotNegative, TensorEntry
 from splitnet.tensors import TensorSpec
 from splitnet.tiers import Tier
 
+#: Bytes of a message and its answer beside the tensors that go up: parameters, names, scores, HTTP/2, TCP and IP
+#: headers, both ways added up (benchmarks/wire_bytes.py: 384 for the example, and a header of 52 bytes each way).
+MESSAGE_BYTES = 480
+
 
 class WireTensor(TensorEntry):
     """A boundary tensor as it is sent: after its codec, whose nodes are in the segments, and before its coding.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from splitnet.cost import Link as SiteLink
 from splitnet.errors import ConfigError, ModelError
 from splitnet.graph import FlowTensor, head_nodes, head_reads
+from splitnet.package import MESSAGE_BYTES
 from splitnet.partition.analysis import Analysis
 from splitnet.partition.memory import peak_activation_bytes, weight_bytes
 from splitnet.partition.options import PartitionOptions
@@ -15,9 +16,6 @@ from splitnet.partition.ways import PricedWay
 from splitnet.plan import CodecCost, CostTable, Exit, Link, Node, Survival, Tensor
 from splitnet.tiers import TIERS
 
-#: Bytes of a message beside its tensors: parameters, names, HTTP/2, TCP and IP headers, both ways added up
-#: (benchmarks/wire_bytes.py: 384 for the example, and a header of 52 bytes each way).
-MESSAGE_BYTES = 480
 #: What a hop adds in software on both of its sides, milliseconds (benchmarks/pipeline_latency.py).
 HOP_MS = 0.9
 

@@ -1,13 +1,15 @@
 """Making a package ready to be served at the edge or the cloud: segments verified, opened and warm."""
 
-from splitnet.config import CloudConfig
+from splitnet.config import CloudConfig, EdgeConfig
 from splitnet.package import Package, PlanEntry
 from splitnet.runtime import BoundedExecutor, Pipeline, Stage
 from splitnet.telemetry import Events
 from splitnet.tensors import TensorSpec
+from splitnet.tier.above import check_upstream
 from splitnet.tier.forward import Upstream, answers_from
-from splitnet.tier.plans import LoadedPlan, PlanShelf, VersionPlans
+from splitnet.tier.plans import VersionPlans
 from splitnet.tier.served import ServedModel
+from splitnet.tier.shelf import PlanShelf
 from splitnet.tier.stages import SegmentLoader, own_stage, stages_up_to
 from splitnet.tier.uplink import Uplink
 from splitnet.tier.versions import ServedVersion
@@ -53,8 +55,9 @@ class VersionBuilder:
         Raises:
             PackageError: a segment is missing or altered.
             ModelError: onnxruntime refuses a segment.
-            ConfigError: what a wire's coding needs is not installed.
+            ConfigError: what a wire's coding needs is not installed, or there is no upstream and must be.
         """
+        self._check_upstream(package)
         way_up = self._way_up(package, package.manifest.plan)
         version = self._built(package, way_up)
         if way_up is not None:
@@ -68,6 +71,7 @@ class VersionBuilder:
             UnavailableError: the tier above does not offer that version, so that samples would fall back.
             DeadlineExceededError: it did not say so in time.
         """
+        self._check_upstream(package)
         way_up = self._way_up(package, package.manifest.plan)
         if way_up is not None:
             way_up.check_offered(_ABOVE_S)
@@ -76,6 +80,10 @@ class VersionBuilder:
     def close(self) -> None:
         """Load no more plans."""
         self._shelf.close()
+
+    def _check_upstream(self, package: Package) -> None:
+        if isinstance(self._config, EdgeConfig):  # nobody is above any other tier that serves
+            check_upstream(package.manifest, self._tier, self._config.upstream)
 
     def _way_up(self, package: Package, plan: PlanEntry) -> Upstream | None:
         return self._uplink.forward(package.manifest, plan) if self._uplink is not None else None
@@ -98,14 +106,13 @@ class VersionBuilder:
         plans = VersionPlans(self._shelf, manifest, tier, lambda other: self._loaded(package, other, load))
         return ServedVersion(manifest, models, plans)
 
-    def _loaded(self, package: Package, plan: PlanEntry, of_default: SegmentLoader) -> LoadedPlan:
+    def _loaded(self, package: Package, plan: PlanEntry, of_default: SegmentLoader) -> ServedModel:
         """Load this tier's part of another plan; what it shares with the default one is there already."""
         manifest, tier = package.manifest, self._tier
         is_shared = manifest.segment_of(tier, plan) == manifest.segment_of(tier)
         load = of_default if is_shared else SegmentLoader.of(package, self._config)
-        way_up = self._way_up(package, plan)
         stages, outputs = (own_stage(package, tier, load, plan),), answers_from(manifest, tier, plan)
-        return LoadedPlan(self._served(package, plan, stages, outputs, way_up=way_up), way_up)
+        return self._served(package, plan, stages, outputs, way_up=self._way_up(package, plan))
 
     def _served(
         self,
@@ -128,4 +135,5 @@ class VersionBuilder:
             events=self._events,
         )
         pipeline.warm_up()
-        return ServedModel(pipeline, outputs, plan.id)
+        goes_on = plan.wire_from(self._tier) is not None
+        return ServedModel(pipeline, outputs, plan.id, goes_on=goes_on, way_up=way_up)

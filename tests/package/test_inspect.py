@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from splitnet.package import Package, write_package
+from splitnet.package import MESSAGE_BYTES, Package, write_package
 from tests.package.strategies import Content, example
 from tests.programs.processes import run
 
@@ -49,7 +49,10 @@ def test_every_plan_has_its_row_wires_and_choices(package: Package) -> None:
         assert f"wires of plan {plan.id}" in text
         assert f"choices of plan {plan.id}, for latency" in text
         assert f"plan {plan.id} verified against the whole model: bit-equal" in text
-    assert rows(text, "this plan")[0] == ["this plan", "12.50", "13.00", "", "3.50", "0.7500"]
+    # Half of the samples go up, with 9.5 bytes and what a message has beside them, over both links.
+    assert first.bytes == pytest.approx(9.5 + MESSAGE_BYTES)
+    assert rows(text, "this plan")[0] == ["this plan", "12.50", "13.00", f"{first.bytes:,.0f}", "3.50", "0.7500"]
+    assert rows(text, "this plan")[1][3] == f"{2 * (12 + MESSAGE_BYTES):,}"
     assert rows(text, "all-cloud")[0] == ["all-cloud", "20.00", "21.00", "1,000", "9.00", "0.7500"]
 
 

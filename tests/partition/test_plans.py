@@ -69,6 +69,7 @@ def test_plans_say_what_their_tiers_do(done: tuple[PartitionResult, Path]) -> No
     for plan, found in zip(manifest.plans, result.plans, strict=True):
         assert [stage.tier for stage in plan.stages] == list(TIERS[: len(plan.wires) + 1])
         slow, fast = values_of(table, found.found.solution.placement, [2e5, 2e7])
+        assert plan.bytes == pytest.approx(sum(found.found.solution.placement.bytes))
         assert predicted(plan, 2e5) - predicted(plan, 2e7) == pytest.approx(slow - fast, rel=0.02, abs=1.5)
 
 
