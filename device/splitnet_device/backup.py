@@ -77,6 +77,10 @@ class Backup:
         future.add_done_callback(self._note)
         return future
 
+    def close(self) -> None:
+        """Free the model."""
+        self._pipeline.close()
+
     def _note(self, done: "Future[Answer]") -> None:
         """Take a run into the mean, from which the next ones' reserve is."""
         if done.cancelled() or done.exception() is not None:

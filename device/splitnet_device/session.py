@@ -30,6 +30,8 @@ from splitnet_device.running import Parts, RunningVersion
 
 # As in the configuration; an infinite one would be nobody's deadline.
 _LONGEST_DEADLINE_MS = 3_600_000
+# A session that is closed gives what is in flight so long to be answered, and then to be stood in for.
+_GRACE_S, _STAND_IN_S = 1.0, 0.5
 # What the protocol's `priority` can say.
 _LOWEST_PRIORITY = 2**32 - 1
 
@@ -87,7 +89,9 @@ class Session:
         finish = self._memory.remember if self._memory is not None else _unchanged
         self._recovery = Recovery(self._timer, cache, events, finish, self._planning.ended)
         self._loading = threading.Lock()
-        self._closed = False
+        # Callbacks of what ends while the session is closed may run on the closing thread, and call `close`.
+        self._closing = threading.RLock()
+        self._closed = self._ended = False
         try:
             self._planning.adopt(RunningVersion(opened, self._parts))
         except BaseException:
@@ -128,10 +132,12 @@ class Session:
             NotFoundError: there is no package.
             PackageError: it is damaged.
             InvalidArgumentError: it is of another model or signature, or another package of the running version.
-            UnavailableError: the tier above cannot be reached or does not offer that version: load it there first.
+            UnavailableError: the tier above cannot be reached or does not offer that version: load it there first;
+                or the session is closed.
             DeadlineExceededError: the tier above did not say in time.
         """
         with self._loading:
+            self._check_open()
             opened = open_package(Path(package), self._config.package_key)
             check_successor(self.manifest, opened.manifest)
             if opened.manifest == self.manifest:
@@ -139,6 +145,9 @@ class Session:
             following = RunningVersion(opened, self._parts)
             following.check_offered(timeout_s)
             self._planning.adopt(following)
+            if self._closed:  # meanwhile: the version that ran until then was closed, or this one
+                following.close()
+                self._check_open()
 
     def submit(self, inputs: Inputs, *, deadline_ms: float | None = None, priority: int = 0) -> "Future[Answer]":
         """Start a request; any number may be in flight, up to the configured queue limit.
@@ -156,6 +165,7 @@ class Session:
         Raises:
             InvalidArgumentError: the inputs are not the model's, or the deadline is out of range.
             OverloadedError: too many requests are in flight, or more than can be computed before the deadline.
+            UnavailableError: the session is closed.
         """
         return self._submit(inputs, deadline_ms, priority, inline=False)
 
@@ -200,10 +210,25 @@ class Session:
         return self._parts.uplink.connected
 
     def close(self) -> None:
-        """Take nothing more, wait for what is in flight, which ends by its deadlines, and close the link."""
+        """Take nothing more, end what is in flight, close the link and free the models.
+
+        What is in flight has a second for its answer. Then the link is closed, and it ends with what stands in
+        (docs/fallbacks.md) or with UnavailableError; a model that hangs is waited for two seconds more. Whoever
+        wants to wait longer for answers waits for their futures first.
+
+        Any thread may call this, and again. `version`, `manifest`, `plan`, `connected` and `emulated_speed` can be
+        asked afterwards; `submit`, `infer` and `load` raise UnavailableError.
+        """
         self._closed = True
-        wait(self._recovery.open)
-        self._end()
+        with self._closing:
+            if self._ended:
+                return
+            self._ended = True
+            wait(self._recovery.open, _GRACE_S)
+            self._parts.uplink.close()
+            wait(self._recovery.open, _STAND_IN_S)
+            self._end()
+            self._planning.running.close()
 
     def __enter__(self) -> Self:
         return self
@@ -215,8 +240,8 @@ class Session:
 
     def _end(self) -> None:
         self._parts.close()
-        self._planning.close()
         self._recovery.close()
+        self._planning.close()
         self._timer.close()
         self._hearing.close()
         if self._memory is not None:
@@ -225,10 +250,9 @@ class Session:
     def _submit(
         self, inputs: Inputs, deadline_ms: float | None, priority: int, *, inline: bool
     ) -> "Future[Answer]":
+        self._check_open()
         _check_priority(priority)
         asked = self._asked(self._named(inputs), self._deadline(deadline_ms))
-        if self._closed:
-            raise UnavailableError("the session is closed")
         try:
             self._pace.check(asked.deadline)
             answer = asked.plan.pipeline.submit(
@@ -242,6 +266,10 @@ class Session:
             self._recovery.end(asked, None, err)
             raise
         return self._recovery.follow(asked, answer)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise UnavailableError("the session is closed; open another one")
 
     def _asked(self, inputs: Tensors, deadline: Deadline) -> Asked:
         """Settle on version and plan, once: another may be loaded or chosen at any moment."""

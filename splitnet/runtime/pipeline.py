@@ -123,6 +123,12 @@ class Pipeline:
                 if stage.segment is not None:
                     stage.segment.run({spec.name: _zeros(spec, samples) for spec in stage.incoming})
 
+    def close(self) -> None:
+        """Free the models of its stages; what is computed from now on ends with UnavailableError."""
+        for stage in self.stages:
+            if stage.segment is not None:
+                stage.segment.close()
+
     def _divides(self) -> bool:
         """Whether what several requests make together can be told apart by its batch axes."""
         wires = (spec for stage in self.stages for spec in (*stage.incoming, *stage.outgoing))

@@ -2,7 +2,7 @@
 
 import logging
 
-from splitnet.errors import InvalidArgumentError
+from splitnet.errors import InvalidArgumentError, UnavailableError
 from splitnet.onnx_session import CPU, OnnxModel, OnnxSession, Optimisation, OptimisedFile
 from splitnet.runtime.emulation import slowed
 from splitnet.tensors import Tensors
@@ -43,7 +43,7 @@ class Segment:
             ConfigError: this onnxruntime does not have the provider.
         """
         self.name = name
-        self._session = OnnxSession(
+        self._session: OnnxSession | None = OnnxSession(
             model,
             name=f"segment {name!r}",
             optimisation=optimisation,
@@ -58,14 +58,22 @@ class Segment:
         Raises:
             InvalidArgumentError: the model cannot compute on these values; the log says why.
             ModelError: the model fails.
+            UnavailableError: the segment is closed.
         """
+        session = self._session
+        if session is None:
+            raise UnavailableError("shutting down")
         try:
             if self._emulated_speed is None:
-                return self._session.run(tensors)
+                return session.run(tensors)
             # The one compute thread is this one, so its CPU time is the whole of the run's.
             with slowed(self._emulated_speed):
-                return self._session.run(tensors)
+                return session.run(tensors)
         except InvalidArgumentError as err:
             # onnxruntime's text tells of the inside of the model, and this one may go to a peer.
             logger.warning("%s", err)
             raise InvalidArgumentError("the model cannot compute on these values") from err
+
+    def close(self) -> None:
+        """Free the model, whoever still refers to this; a run that is under way keeps it until it ends."""
+        self._session = None

@@ -4,7 +4,6 @@ import math
 import queue
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import wait
 from typing import Any
 
 import numpy as np
@@ -113,14 +112,6 @@ def test_a_full_window_is_answered_by_the_device(far_edge: Program, packages: Pa
         assert second.result().fallbacks == ("RESOURCE_EXHAUSTED",)
         assert not first.done()
         assert first.result(TIMEOUT_S).exits == ("cloud",)
-
-
-def test_closing_waits_for_what_is_in_flight(far_edge: Program, packages: Packages, samples: Samples) -> None:
-    with Session(packages.split, upstream=far_edge.target, deadline_ms=LONG_MS) as session:
-        futures = [session.submit(samples.at("cloud")) for _ in range(3)]
-    assert not wait(futures, 0).not_done
-    assert [future.result().exits for future in futures] == [("cloud",)] * 3
-    assert not any(future.result().fallback for future in futures)
 
 
 def test_a_message_larger_than_the_link_takes_is_answered_by_the_device(

@@ -90,7 +90,7 @@ def linear(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def serving(
     package: Path, *, with_cloud: bool = True, events: Events | None = None, **options: Any
 ) -> Iterator[ServingTier]:
-    """An edge in this process, with or without a cloud above it."""
+    """An edge in this process, with or without a cloud where it looks for one."""
     with ExitStack() as stack:
         settings = {"package": package, "listen": "127.0.0.1:0", "grace_s": 0.5}
         if with_cloud:
@@ -98,6 +98,8 @@ def serving(
             cloud.start()
             stack.callback(cloud.stop)
             settings["upstream"] = format_address(cloud.address)
+        else:
+            settings["upstream"] = "127.0.0.1:9"
         config = EdgeConfig.model_validate(settings | options)
         uplink = stack.enter_context(closing(Uplink("edge", config)))
         edge = ServingTier("edge", config, uplink, events=events or Events())
@@ -136,6 +138,13 @@ def test_the_backup_answers_by_the_deadline_where_the_link_is_a_black_hole(
             return seconds
 
     in_time(one_s, 0.3 + LATE_S)
+
+
+def test_the_backup_answers_what_is_open_when_the_session_is_closed(with_backup: Path, samples: Samples) -> None:
+    with over_a_black_hole(with_backup, deadline_ms=600_000) as session:
+        future = session.submit(samples.x[:3])
+    assert future.done()
+    assert (future.result().exits, future.result().fallbacks) == (("backup",) * 3, ("UNAVAILABLE",) * 3)
 
 
 def test_an_answer_from_above_goes_before_a_backup_in_hand(with_backup: Path, samples: Samples) -> None:

@@ -156,5 +156,5 @@ def test_loads_at_once_take_turns(packages: Packages, two: Path) -> None:
 def test_a_closed_session_loads_nothing(packages: Packages, two: Path) -> None:
     with closing(Session(packages.split, upstream="127.0.0.1:9")) as session:
         pass
-    with pytest.raises(UnavailableError, match="the link to the tier above is closed"):
+    with pytest.raises(UnavailableError, match="the session is closed"):
         session.load(two)
