@@ -39,7 +39,7 @@ def edge(folder: Path) -> Iterator[Program]:
 
 def test_a_device_session(folder: Path, edge: Program) -> None:
     device = ("--package", str(folder / "whole.split"), "--upstream", edge.target)
-    samples = ("--input", str(folder / "samples.npz"), "--samples", "20")
+    samples = ("--input", str(folder / "samples.npz"), "--samples", "20", "--deadline-ms", "20000")
     done = run("bench", *device, *samples, "--seconds", "0.3", "--json")
     assert (done.code, done.err) == (0, "")
     assert done.json["scenario"] == "single-stream"

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 Address = tuple[str, int]
 Handler = Callable[[socket.socket], None]
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 
 
 @contextmanager

@@ -286,8 +286,8 @@ def test_a_connection_that_is_held_back_holds_no_more_than_its_window() -> None:
 def test_steps_follow_each_other_and_the_last_one_stays() -> None:
     slow, fast = LinkShape(8e3), LinkShape(80e6)
     with echoing() as link, connect(link.address) as client:
-        link.play([Step(0.2, slow), Step(0.01, fast)])
         start_s = time.perf_counter()
+        link.play([Step(0.2, slow), Step(0.01, fast)])
         ask(client, bytes(10_000))  # ten seconds each way at the first rate
         assert 0.1 < time.perf_counter() - start_s < TIMEOUT_S / 4
         ask(client, bytes(10_000))

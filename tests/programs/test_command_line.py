@@ -9,7 +9,7 @@ import pytest
 
 from splitnet.package import read_manifest
 from tests.programs.conftest import Packages
-from tests.programs.processes import Finished, run
+from tests.programs.processes import TIMEOUT_S, Finished, run
 
 LISTEN = ("--listen", "127.0.0.1:0")
 
@@ -57,7 +57,8 @@ def test_an_altered_segment_is_not_served(command: str, altered: Path) -> None:
 def test_a_tier_reads_its_own_segment_only(altered: Path, tmp_path: Path) -> None:
     (altered / "segments/cloud.onnx").unlink()
     np.savez(tmp_path / "samples.npz", x=np.zeros((1, 12), np.float32))
-    done = run("device", "--package", str(altered), "--input", str(tmp_path / "samples.npz"), "--json")
+    data = ("--input", str(tmp_path / "samples.npz"), "--deadline-ms", "20000")
+    done = run("device", "--package", str(altered), *data, "--json")
     assert (done.code, done.json["answers"], done.json["errors"]) == (0, 1, 0)
 
 
@@ -87,7 +88,9 @@ def test_a_bad_address_above(packages: Packages) -> None:
 
 @pytest.mark.parametrize("listen", ["192.0.2.1:80", "no-such-host.invalid:0"])
 def test_an_address_that_is_not_ours(listen: str, packages: Packages) -> None:
-    line = one_line(run("cloud", "--package", str(packages.split), "--listen", listen, "--plaintext"), 3)
+    where = ("--listen", listen, "--plaintext")
+    # Who knows no such host may take some time to say so.
+    line = one_line(run("cloud", "--package", str(packages.split), *where, timeout_s=3 * TIMEOUT_S), 3)
     assert f"cannot listen on {listen}: " in line
 
 

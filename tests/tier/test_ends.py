@@ -56,7 +56,7 @@ def test_nobody_is_above(packages: Packages, with_backup: Path, in_hand: str) ->
 @pytest.mark.parametrize("in_hand", ["an exit", "a backup", "nothing"])
 def test_who_is_above_says_nothing(packages: Packages, with_backup: Path, in_hand: str) -> None:
     package = package_of(in_hand, packages, with_backup)
-    with silent() as address, Session(package, upstream=format_address(address), deadline_ms=100.0) as session:
+    with silent() as address, Session(package, upstream=format_address(address), deadline_ms=500.0) as session:
         errors = ended([session.submit(X[at : at + 20]) for at in range(3)])
         assert [error is None for error in errors] == [in_hand != "nothing"] * 3
         del errors
