@@ -15,6 +15,7 @@ import pytest
 
 from splitnet.config import format_address
 from splitnet.deadline import Deadline
+from splitnet.emulate import BlackHole, LinkShape, ShapedLink
 from splitnet.emulate.ports import reserved_address
 from splitnet.errors import (
     ConfigError,
@@ -209,12 +210,14 @@ def test_silence_opens_the_breaker_and_service_returns_with_the_server() -> None
                 plane.next()
             eventually(lambda: ("breaker", "open") in notes.told)
             eventually(lambda: ("breaker", "half-open") in notes.told)
-            trial = link.infer(ask(), soon())
+            trial = link.infer(ask(7), soon())
             with pytest.raises(UnavailableError):
                 link.infer(ask(), soon())
             request, _, answer = plane.next()
+            while request.tensors["x"][0] != 7:  # asked again on a second connection, in vain
+                request, _, answer = plane.next()
             answer.set_result(echo(request))
-            assert value_of(trial) == 0
+            assert value_of(trial) == 7
             assert notes.told[-1] == ("breaker", "closed")
             server.stop(0.0)
             eventually(lambda: not link.connected)
@@ -253,6 +256,25 @@ def test_one_of_two_that_hangs_loses_no_request_and_is_left() -> None:
         eventually(lambda: ("breaker", "open") in notes.told)
         assert notes.told.count(("retry", format_address(hangs.address))) == 6
         assert {exchange.upstream for exchange in notes.exchanges} == {format_address(stays.address)}
+
+
+def test_beside_a_silent_connection_another_is_made_which_takes_over() -> None:
+    notes = Notes()
+    with (
+        serving(Plane(echo)) as server,
+        ShapedLink(server.address, LinkShape()) as shaped,
+        linked(shaped.address, events=notes, connect_ms=1_000.0) as link,
+    ):
+        assert value_of(link.infer(ask(1), soon())) == 1
+        shaped.inject(BlackHole())
+        waits = link.infer(ask(2), soon())
+        late = link.infer(ask(3), Deadline.after_ms(HASTY_MS))
+        assert isinstance(late.exception(TIMEOUT_S), DeadlineExceededError)
+        shaped.heal()  # but what has lost bytes stays silent
+        assert value_of(waits) == 2
+        assert value_of(link.infer(ask(4), soon())) == 4
+    assert ("breaker", "open") not in notes.told
+    assert [each for each in notes.told if each[0] == "retry"] == [("retry", format_address(shaped.address))]
 
 
 def test_where_one_is_slow_and_lives_nobody_else_is_asked() -> None:

@@ -21,6 +21,8 @@ from splitnet.telemetry import BreakerState, Events
 
 logger = logging.getLogger(__name__)
 
+# A connection on which nothing came for so long may be dead; what is shorter, a caller's short deadline explains.
+_SILENT_S = 0.2
 _UNREACHED = "cannot be reached"
 _CLOSED = "is no longer asked: the link is closed"
 
@@ -33,6 +35,9 @@ class Owner(Protocol):
 
     def known(self, endpoint: "Endpoint") -> None:
         """Note that the endpoint came up, or that its first attempt failed."""
+
+    def silent(self, endpoint: "Endpoint") -> None:
+        """Note that nothing came on the endpoint's connection while a request went unanswered."""
 
     def lost(self, connection: Connection, reason: str) -> None:
         """Take back what was sent on `connection`: it has ended, and nothing more comes on it."""
@@ -58,16 +63,25 @@ class Policy:
 class Endpoint:
     """Keeps a connection to one address, from a thread of its own, until it is closed."""
 
-    def __init__(self, target: Target, policy: Policy, owner: Owner) -> None:
+    def __init__(self, target: Target, policy: Policy, owner: Owner, *, beside: "Endpoint | None" = None) -> None:
         """Start connecting in the background.
 
         What is sent before the first attempt has ended waits for it; so does what is sent after a connection that
         was of use is lost, until the next attempt has ended.
+
+        Args:
+            target: where to.
+            policy: how it comes back.
+            owner: whom its thread tells.
+            beside: one of this address that is silent, whose failures count on; that it comes to nothing is no
+                news.
         """
         self.target = target
+        self.beside = beside is not None
         self.label = str(target)
         self.is_known = False
-        self.up_since_s = self._heard_s = -math.inf
+        self.up_since_s = -math.inf
+        self._heard_s = -math.inf
         self.down = _UNREACHED
         self._policy = policy
         self._owner = owner
@@ -76,7 +90,7 @@ class Endpoint:
             settings.reconnect_ms / 1e3, settings.reconnect_most_ms / 1e3, policy.random_source
         )
         told = partial(_breaker_changed, self.label, policy.events)
-        self._breaker = Breaker(settings.breaker_failures, told)
+        self.breaker: Breaker = beside.breaker if beside is not None else Breaker(settings.breaker_failures, told)
         self._lock = threading.Lock()
         self._connection = Connection(target, policy.terms)
         self._up = False
@@ -91,7 +105,7 @@ class Endpoint:
     @property
     def up(self) -> bool:
         """Whether it is connected and asked."""
-        return self._up and self._breaker.state != "open"
+        return self._up and self.breaker.state != "open"
 
     @property
     def open(self) -> bool:
@@ -106,7 +120,7 @@ class Endpoint:
     def offer(self, call: Call) -> bool:
         """Send `call`, if it may be sent here now."""
         with self._lock:
-            if self._ending.is_set() or not (self._up or self._waits) or not self._breaker.admit():
+            if self._ending.is_set() or not (self._up or self._waits) or not self.breaker.admit():
                 return False
             # Its time elsewhere tells nothing of this upstream.
             since_s = time.monotonic() if call.tried else call.begun_s
@@ -114,6 +128,11 @@ class Endpoint:
             call.tried.append(self)
             self._connection.send(call)
             return True
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing has come for a while, be it that nothing was asked."""
+        return self.silent_since(time.monotonic() - _SILENT_S)
 
     def silent_since(self, moment_s: float) -> bool:
         """Whether nothing has come from there since that `time.monotonic()`."""
@@ -123,13 +142,17 @@ class Endpoint:
         """Note that an answer did not come by its deadline; after some in a row the connection is given up."""
         connection = self._connection
         asked = call.asked_on(connection)
-        if asked is not None and self._up and self._breaker.failed(asked_s=asked.since_s):
+        if asked is None or not self._up or self._ending.is_set():
+            return
+        if self.breaker.failed(asked_s=asked.since_s):
             self.down = f"has not answered {self._policy.settings.breaker_failures} requests in a row"
             connection.close()
+        elif self.is_silent and self.silent_since(asked.since_s):
+            self._owner.silent(self)
 
     def withdrawn(self, call: Call) -> None:
         """Note that the caller has cancelled a call, and tell the server."""
-        self._breaker.withdrawn()
+        self.breaker.withdrawn()
         connection = self._connection
         if call.asked_on(connection) is not None:
             connection.withdraw(call)
@@ -208,10 +231,10 @@ class Endpoint:
             self._say_unreached(problem)
 
     def _came_up(self) -> None:
-        self._breaker.connected()
+        self.breaker.connected()
         with self._lock:
             self._up = self.is_known = True
-            self.up_since_s = time.monotonic()
+            self.up_since_s = self._heard_s = time.monotonic()
         level = logging.WARNING if self._told else logging.INFO  # who has read that it is down reads this too
         logger.log(level, "link to %s: up", self.label)
         self.down, self._told = "", False
@@ -222,7 +245,7 @@ class Endpoint:
         with self._lock:
             was_up, self._up = self._up, False
             first, self.is_known = not self.is_known, True
-            self._waits = was_up and self._breaker.state == "closed"
+            self._waits = was_up and self.breaker.state == "closed"
             self._connection = Connection(self.target, self._policy.terms)
         if self._ending.is_set():
             self.down = _CLOSED
@@ -232,7 +255,7 @@ class Endpoint:
             if not self._ending.is_set():
                 logger.info("link to %s: %s", self.label, self.down)
                 if not self._useful:
-                    self._breaker.failed()
+                    self.breaker.failed()
             self._policy.events.link(self.label, up=False)
         self._owner.lost(connection, self.down)
         connection.let_go()
@@ -241,12 +264,12 @@ class Endpoint:
 
     def _received(self, connection: Connection, answer: StreamResponse, size_bytes: int) -> None:
         self._useful, self._heard_s = True, time.monotonic()
-        self._breaker.answered()
+        self.breaker.answered()
         self._owner.answered(connection, answer, size_bytes)
 
     def _say_unreached(self, error: SplitNetError) -> None:
         """Tell the operator once, until it comes back."""
-        if self._told:
+        if self._told or (self.beside and self.up_since_s < 0):
             logger.debug("link to %s: %s: %s", self.label, _UNREACHED, error)
             return
         self._told = True

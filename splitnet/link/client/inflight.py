@@ -27,6 +27,10 @@ class Carrier(Protocol):
     def up_since_s(self) -> float:
         """When its connection came up, `time.monotonic()` seconds."""
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing has come from there for a while, be it that nothing was asked."""
+
     def silent_since(self, moment_s: float) -> bool:
         """Whether nothing has come from there since that `time.monotonic()`."""
 

@@ -2,7 +2,9 @@
 
 import itertools
 import logging
+import math
 import threading
+import time
 from collections.abc import Iterable, Sequence
 
 from splitnet.deadline import Deadline
@@ -16,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 # A connection that is replaced may take so long to answer what it has; then that is asked of another.
 _RETIREMENT_S = 60.0
+# Beside connections that are silent, another one is made at most so often.
+_BESIDE_EACH_S = 1.0
 
 
 class Members:
@@ -39,6 +43,7 @@ class Members:
         self._successors: dict[Endpoint, Endpoint] = {}
         self._retired: list[Endpoint] = []
         self._lookup: Lookup | None = None
+        self._beside_s = -math.inf
         self._closed = False
 
     def start(self, targets: Sequence[Target]) -> None:
@@ -94,6 +99,8 @@ class Members:
         with self._changed:
             if (before := self._successors.pop(endpoint, None)) is not None:
                 leaves = self._replace(before, endpoint) if endpoint.up else endpoint
+                if leaves is endpoint:  # packets may get through by now
+                    self.stand_by(before)
             self._changed.notify_all()
         if leaves is not None:
             self._retire(leaves, replaced=True)
@@ -101,10 +108,21 @@ class Members:
     def renew(self) -> None:
         """Make a fresh connection beside each that is up, and move over once it is up as well."""
         with self._changed:
-            under_way = set(self._successors.values())
             for endpoint in self._endpoints:
-                if endpoint.up and endpoint not in under_way and not self._closed:
-                    self._successors[self._made(endpoint.target)] = endpoint
+                self._succeed(endpoint)
+
+    def stand_by(self, endpoint: Endpoint) -> None:
+        """Make a fresh connection beside the only one that is up, if it is silent, and move over if that comes up.
+
+        Where packets are lost for a while, TCP sends the old ones again after pauses that double: a fresh
+        connection is there first. Where the link is only slow, what is in flight may still end on the old one.
+        """
+        with self._changed:
+            now_s = time.monotonic()
+            alone = [each for each in self._endpoints if each.up] == [endpoint]  # others are asked as it is
+            if alone and endpoint.is_silent and now_s >= self._beside_s + _BESIDE_EACH_S:
+                self._beside_s = now_s
+                self._succeed(endpoint, beside=endpoint)
 
     def close(self) -> None:
         """Close them all, and wait for their threads."""
@@ -126,8 +144,13 @@ class Members:
         self._policy.events.upstream(str(target))
         return self._made(target)
 
-    def _made(self, target: Target) -> Endpoint:
-        return Endpoint(target, self._policy, self._owner)
+    def _made(self, target: Target, *, beside: Endpoint | None = None) -> Endpoint:
+        return Endpoint(target, self._policy, self._owner, beside=beside)
+
+    def _succeed(self, endpoint: Endpoint, *, beside: Endpoint | None = None) -> None:
+        """Make the successor of an endpoint that is up, unless there is one on its way."""
+        if endpoint.up and endpoint not in self._successors.values() and not self._closed:
+            self._successors[self._made(endpoint.target, beside=beside)] = endpoint
 
     def _flatten(self) -> None:
         self._endpoints = tuple(itertools.chain.from_iterable(self._groups.values()))

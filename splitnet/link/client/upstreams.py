@@ -167,9 +167,17 @@ class Upstreams:
             if (asked := call.asked_on(connection)) is not None:
                 self._refused(call, asked, UnavailableError(f"the tier above {reason}"))
 
+    def silent(self, endpoint: Endpoint) -> None:
+        """Note that nothing came on an endpoint's connection while a request went unanswered."""
+        self._members.stand_by(endpoint)
+
     def known(self, endpoint: Endpoint) -> None:
         """Note that an endpoint came up, or that its first attempt failed."""
         self._members.known(endpoint)
+        if endpoint.beside and endpoint.up:
+            for call in self._inflight.all():
+                if all(each.carrier.is_silent for each in call.asked):
+                    self._overdue(call)
 
     def _unavailable(self) -> UnavailableError:
         return UnavailableError(_CLOSED if self._closed else f"the tier above {self._members.why_down()}")
