@@ -20,6 +20,7 @@ from benchmarks.harness import (
     SEED,
     Figure,
     SendUp,
+    demand,
     example_tiles,
     median,
     open_link,
@@ -119,7 +120,7 @@ def _measure(subject: Subject, folder: Path, seconds: float) -> list[Figure]:
 
 def _figures(name: str, count: int, taken: dict[tuple[int, str], Taken]) -> Iterator[Figure]:
     off, on = (taken[count, mode] for mode in _SAMPLES)
-    assert on.per_s, "measure longer (--seconds)"
+    demand(on.per_s, f"{name}: not one round")
     for mode, one in (("off", off), ("on", on)):
         yield Figure(f"{name}, batching {mode}: requests/s", median(one.per_s), best=max(one.per_s))
         yield Figure(f"{name}, batching {mode}: CPU of the cloud, ms a request", median(one.cpu_ms))

@@ -124,6 +124,12 @@ def print_figures(title: str, figures: Iterable[Figure]) -> None:
     Console().print(table)
 
 
+def demand(enough: object, what: str) -> None:
+    """End with a word on what to do where too little was measured."""
+    if not enough:
+        raise SystemExit(f"{what}: measure longer (--seconds)")
+
+
 def median(values: Sequence[float]) -> float:
     """Return the median."""
     return statistics.median(values)

@@ -59,7 +59,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gib", type=float, default=3.0, help="weights of the model, GiB")
-    parser.add_argument("--folder", help="where there is room for three times that")
+    parser.add_argument("--folder", help="a directory that is there, with room for three times that")
     parser.add_argument("--json", dest="json_output", action="store_true")
     return parser.parse_args()
 

@@ -20,7 +20,7 @@ import grpc
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from benchmarks.harness import SEED, Figure, median, read_options, show
+from benchmarks.harness import SEED, Figure, demand, median, read_options, show
 from splitnet.cost import default_site
 from splitnet.emulate.lab import TierProcess
 from splitnet.partition import PartitionOptions, partition
@@ -207,6 +207,7 @@ def slow_package(folder: Path) -> Path:
 
 def figures(name: str, found: Sequence[Overload]) -> list[Figure]:
     """Return what is shown of one way of asking, over its rounds."""
+    demand(all(each.refused and each.accepted for each in found), f"{name}: none refused, or none accepted")
     soon = [statistics.median(each.refused) for each in found]
     latest = [quantile(each.refused, 0.99) for each in found]
     waits = [quantile(each.accepted, 0.99) / each.longest_ms for each in found]

@@ -50,8 +50,8 @@ _CONTEXT = RoundContext("benchmark", 0, 0, "", b"m" * 32, b"c" * 32)
 _DEVICES = (10, 50, 100)
 _PARAMETERS = (10**5, 10**6, 10**7)
 _DROPPED = (0.0, 0.1, 0.3)
-#: Just above what the round of 100 needs where 30 % drop out.
-_RULES = RoundRules(threshold=0.6)
+#: The least that devices agree to; where 30 % drop out, the sum of the others still opens.
+_RULES = RoundRules(threshold=2 / 3)
 _MOST_WEIGHT = 1000
 _THREADS = 2
 

@@ -73,6 +73,7 @@ class PackageFolder:
         self._key = key
         # By name, of whatever model. It is replaced whole: several threads may look.
         self._known: dict[str, _Known] = {}
+        self._refused: dict[str, str] = {}
 
     def open(self, name: str) -> Package:
         """Open the package `name`, of whatever model.
@@ -117,10 +118,11 @@ class PackageFolder:
             logger.warning("repository %s: cannot be read: %s", self._path, err.strerror)
             return []
         known: dict[str, _Known] = {}
+        refused: dict[str, str] = {}
         found: list[Package] = []
         room = _MOST_KEPT_BYTES
         for name in names[:_MOST_ENTRIES]:
-            if (seen := self._looked_at(name)) is None:
+            if (seen := self._looked_at(name, refused)) is None:
                 continue
             stamp, package = seen
             room -= stamp.manifest_bytes
@@ -128,11 +130,14 @@ class PackageFolder:
                 known[name] = seen
             if package.manifest.model.name == self._model:
                 found.append(package)
-        self._known = known
+        self._known, self._refused = known, refused
         return sorted(found, key=lambda package: package.manifest.model.version, reverse=True)
 
-    def _looked_at(self, name: str) -> _Known | None:
-        """Return a package, of whatever model, opened if it is another than it was; None where that fails."""
+    def _looked_at(self, name: str, refused: dict[str, str]) -> _Known | None:
+        """Return a package, of whatever model, opened if it is another than it was; None where that fails.
+
+        Why one is refused is logged when it is news, and noted in `refused`.
+        """
         # Taken before the package is opened: a change meanwhile is seen next time.
         stamp = _Stamp.of(self._path / name, self._key)
         before = self._known.get(name)
@@ -143,5 +148,7 @@ class PackageFolder:
         except NotFoundError:
             return None
         except PackageError as err:
-            logger.warning("repository: %s", err)
+            refused[name] = str(err)
+            if self._refused.get(name) != refused[name]:
+                logger.warning("repository: %s", err)
             return None

@@ -1,5 +1,7 @@
 """Plans beyond the default one at an edge or a cloud, loaded when they are asked for by their models' names."""
 
+import logging
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any
@@ -9,8 +11,10 @@ from splitnet.package import Manifest, PlanEntry
 from splitnet.tensors import TensorSpec
 from splitnet.tier.forward import answers_from
 from splitnet.tier.served import ServedModel
-from splitnet.tier.shelf import PlanShelf
+from splitnet.tier.shelf import NO_ROOM, PlanShelf
 from splitnet.tiers import Tier
+
+logger = logging.getLogger(__name__)
 
 # To those who ask whether a request would be lost, what the tier above said counts so long: it may have begun anew
 # since, or thrown the plan out. Asked each second, it is always asked again before that.
@@ -39,7 +43,8 @@ class VersionPlans:
         self._manifest = manifest
         self._tier: Tier = tier
         self._build = build
-        self._dropped = False
+        self._dropped = threading.Event()
+        self._told: set[str] = set()
         others = [plan for plan in manifest.plans[1:] if plan.wire_into(tier) is not None]
         self._plans: Mapping[str, PlanEntry] = {manifest.model_name(tier, plan): plan for plan in others}
 
@@ -101,18 +106,23 @@ class VersionPlans:
 
     def drop(self) -> None:
         """Hold none of them any longer, nor load any."""
-        self._dropped = True
+        self._dropped.set()
         self._shelf.drop({self._key(name) for name in self._plans})
 
     def _ask(self, name: str) -> str:
+        if self._dropped.is_set():
+            return _UNLOADED
         plan = self._plans[name]
         segment = self._manifest.segment_of(self._tier, plan)
         is_own = segment is not None and segment != self._manifest.segment_of(self._tier)
         size_bytes = segment.param_bytes if segment is not None and is_own else 0
         reason = self._shelf.ask(self._key(name), lambda: self._build(plan), size_bytes)
-        if self._dropped:  # be it since: a request that found this version before may ask it after
+        if self._dropped.is_set():  # since
             self._shelf.drop({self._key(name)})
             return _UNLOADED
+        if reason == NO_ROOM and name not in self._told:
+            self._told.add(name)
+            logger.warning("plan %s of %r is not ready: %s", plan.id, self._manifest.model.name, reason)
         return reason
 
     def _key(self, name: str) -> object:

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from splitnet.errors import SplitNetError
+from splitnet.errors import SplitNetError, UnavailableError
 from splitnet.tier.served import ServedModel
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ _NEXT_ATTEMPT_S = 1.0
 _ABOVE_S = 5.0
 
 _LOADING = "it is being loaded: ask again"
-_NO_ROOM = "the plans in use leave no room for it in plan_memory_bytes"
+NO_ROOM = "the plans in use leave no room for it in plan_memory_bytes"
 _BROKEN = "it cannot be loaded; the log says why"
 _NOT_ABOVE = "the tier above does not offer its part yet"
 
@@ -100,7 +100,7 @@ class PlanShelf:
             if held is None:
                 return
             held.unanswered += 1
-        future.add_done_callback(lambda _: self._release(held))
+        future.add_done_callback(lambda ended: self._release(held, ended))
 
     def ask(self, key: object, build: Callable[[], ServedModel], size_bytes: int) -> str:
         """See to it that a plan becomes ready, and return why it is not yet.
@@ -164,7 +164,7 @@ class PlanShelf:
                 return None
             held = self._held.get(key)
             if held is None and not self._make_room(size_bytes):
-                return _NO_ROOM
+                return NO_ROOM
         if held is None:
             held = _Held(build(), size_bytes, time.monotonic())
             with self._lock:
@@ -196,7 +196,11 @@ class PlanShelf:
             del self._held[key]
         return True
 
-    def _release(self, held: _Held) -> None:
+    def _release(self, held: _Held, ended: "Future[Any]") -> None:
         with self._lock:
             held.unanswered -= 1
             held.used_s = time.monotonic()
+            if not ended.cancelled() and isinstance(ended.exception(), UnavailableError):
+                held.offered_above = (
+                    False  # the tier above may have begun anew: it is asked before another request
+                )

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from splitnet.config import CloudConfig, EdgeConfig, format_address
-from splitnet.errors import ConfigError, NotFoundError, PackageError, UnavailableError
+from splitnet.errors import ConfigError, NotFoundError, OverloadedError, PackageError, UnavailableError
 from splitnet.link import TierClient
 from splitnet.package import Package, PlanEntry
 from splitnet.protocol import (
@@ -158,13 +158,17 @@ def _refused(client: TierClient, name: str, tensors: Tensors) -> str:
     return ""
 
 
-def test_without_room_a_plan_is_never_ready_and_says_so(package: Package) -> None:
+def test_without_room_a_plan_is_never_ready_and_says_so(
+    package: Package, caplog: pytest.LogCaptureFixture
+) -> None:
     plan = package.manifest.plans[1]
     tensors, _ = by_hand(package, plan, "cloud")
     name = package.manifest.model_name("cloud", plan)
     with serving(package, "cloud", plan_memory_bytes=0) as cloud:
         eventually(lambda: "no room for it in plan_memory_bytes" in _refused(cloud, name, tensors))
         assert not ready(cloud, name)
+        (told,) = [record.getMessage() for record in caplog.records if "plan_memory_bytes" in record.message]
+        assert told.startswith(f"plan {plan.id} of")
         tensors, expected = by_hand(package, package.manifest.plan, "cloud")
         np.testing.assert_array_equal(ask(cloud, f"{NAME}.cloud", tensors), expected)
 
@@ -295,6 +299,31 @@ def test_plans_that_fit_count_shared_segments_once(package: Package) -> None:
             [plan.id for plan in manifest.plans[:3]],
         ]
     )
+
+
+class Above:
+    """A tier above that offers everything."""
+
+    connected = True
+
+    def is_offered(self, _timeout_s: float) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("error", [None, OverloadedError("full"), UnavailableError("gone")])
+def test_after_a_request_that_found_nobody_the_tier_above_is_asked_again(error: Exception | None) -> None:
+    with closing(PlanShelf(100)) as shelf:
+        way_up: Any = Above()
+        pipeline: Any = None  # it never runs
+        shelf.ask("a", lambda: ServedModel(pipeline, (), "a", goes_on=True, way_up=way_up), 1)
+        eventually(lambda: shelf.is_ready("a"))
+        request: Future[None] = Future()
+        shelf.hold("a", request)
+        if error is None:
+            request.set_result(None)
+        else:
+            request.set_exception(error)
+        assert shelf.is_ready("a") is not isinstance(error, UnavailableError)
 
 
 def test_what_is_dropped_while_it_loads_is_not_kept() -> None:
