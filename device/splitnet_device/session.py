@@ -30,8 +30,8 @@ from splitnet_device.running import Parts, RunningVersion
 
 # As in the configuration; an infinite one would be nobody's deadline.
 _LONGEST_DEADLINE_MS = 3_600_000
-# A session that is closed gives what is in flight so long to be answered, and then to be stood in for.
-_GRACE_S, _STAND_IN_S = 1.0, 0.5
+# A session that is closed gives what is in flight so long to be stood in for, once nobody else is waited for.
+_STAND_IN_S = 0.5
 # What the protocol's `priority` can say.
 _LOWEST_PRIORITY = 2**32 - 1
 
@@ -209,22 +209,22 @@ class Session:
         """Whether the link to the tier above is up."""
         return self._parts.uplink.connected
 
-    def close(self) -> None:
+    def close(self, *, grace_s: float = 10.0) -> None:
         """Take nothing more, end what is in flight, close the link and free the models.
-
-        What is in flight has a second for its answer. Then the link is closed, and it ends with what stands in
-        (docs/fallbacks.md) or with UnavailableError; a model that hangs is waited for two seconds more. Whoever
-        wants to wait longer for answers waits for their futures first.
 
         Any thread may call this, and again. `version`, `manifest`, `plan`, `connected` and `emulated_speed` can be
         asked afterwards; `submit`, `infer` and `load` raise UnavailableError.
+
+        Args:
+            grace_s: seconds that what is in flight has for its answer. Then it ends with what stands in
+                (docs/fallbacks.md) or with UnavailableError; a model that hangs is waited for two seconds more.
         """
         self._closed = True
         with self._closing:
             if self._ended:
                 return
             self._ended = True
-            wait(self._recovery.open, _GRACE_S)
+            wait(self._recovery.open, grace_s)
             self._parts.uplink.close()
             wait(self._recovery.open, _STAND_IN_S)
             self._end()

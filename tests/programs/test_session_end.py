@@ -38,7 +38,7 @@ def cut_off(service: Service, packages: Packages) -> Iterator[Session]:
 
 def closing_s(session: Session) -> float:
     start_s = time.monotonic()
-    session.close()
+    session.close(grace_s=0.5)
     return time.monotonic() - start_s
 
 
