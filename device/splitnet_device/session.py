@@ -2,25 +2,24 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, wait
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
-
 from splitnet.config import DeviceConfig, check_links, load_config
 from splitnet.deadline import Deadline
-from splitnet.errors import ConfigError, InvalidArgumentError, SplitNetError, UnavailableError
+from splitnet.errors import ConfigError, SplitNetError, UnavailableError
 from splitnet.link import DeadlineTimer
 from splitnet.link.tls import check_files
 from splitnet.package import Manifest, open_package
 from splitnet.runtime import Answer, BoundedExecutor
 from splitnet.telemetry import Events, new_request_id
-from splitnet.tensors import Array, Tensors, batch_size
+from splitnet.tensors import Tensors, batch_size
 from splitnet.tier import AnswerCache, check_successor
 from splitnet_device.asked import Asked
+from splitnet_device.checking import Inputs, check_priority, due_after, named
 from splitnet_device.hearing import Hearing
 from splitnet_device.memory import Memory
 from splitnet_device.pace import Pace
@@ -28,14 +27,8 @@ from splitnet_device.planning import Planning
 from splitnet_device.recovery import Recovery
 from splitnet_device.running import Parts, RunningVersion
 
-# As in the configuration; an infinite one would be nobody's deadline.
-_LONGEST_DEADLINE_MS = 3_600_000
 # A session that is closed gives what is in flight so long to be stood in for, once nobody else is waited for.
 _STAND_IN_S = 0.5
-# What the protocol's `priority` can say.
-_LOWEST_PRIORITY = 2**32 - 1
-
-Inputs = Array | Mapping[str, Array]
 
 
 class Session:
@@ -251,8 +244,9 @@ class Session:
         self, inputs: Inputs, deadline_ms: float | None, priority: int, *, inline: bool
     ) -> "Future[Answer]":
         self._check_open()
-        _check_priority(priority)
-        asked = self._asked(self._named(inputs), self._deadline(deadline_ms))
+        check_priority(priority)
+        deadline = due_after(self._config.deadline_ms if deadline_ms is None else deadline_ms)
+        asked = self._asked(named(inputs, self.manifest), deadline)
         try:
             self._pace.check(asked.deadline)
             answer = asked.plan.pipeline.submit(
@@ -277,33 +271,6 @@ class Session:
         running, plan = self._planning.choose(self._recovery.in_flight + 1, samples)
         return Asked(new_request_id(), inputs, samples, deadline, time.monotonic(), running, plan)
 
-    def _named(self, inputs: Inputs) -> Tensors:
-        if not isinstance(inputs, Mapping):
-            names = [entry.name for entry in self.manifest.model.inputs]
-            if len(names) != 1:
-                raise InvalidArgumentError(f"the model has inputs {names}; pass a mapping by name")
-            inputs = {names[0]: inputs}
-        for name, array in inputs.items():
-            if not isinstance(array, np.ndarray):
-                raise InvalidArgumentError(f"input {name!r}: expected a numpy array, got {type(array).__name__}")
-        return dict(inputs)
-
-    def _deadline(self, deadline_ms: float | None) -> Deadline:
-        limit_ms = self._config.deadline_ms if deadline_ms is None else deadline_ms
-        if not 0 < limit_ms <= _LONGEST_DEADLINE_MS:
-            raise InvalidArgumentError(
-                f"deadline_ms: expected more than 0, at most {_LONGEST_DEADLINE_MS}; got {limit_ms!r}"
-            )
-        return Deadline.after_ms(limit_ms)
-
 
 def _unchanged(_inputs: Tensors, answer: Answer) -> Answer:
     return answer
-
-
-def _check_priority(priority: int) -> None:
-    """Refuse here what a tier above would, where it looked as if that tier had failed."""
-    if not 0 <= priority <= _LOWEST_PRIORITY or priority != int(priority):
-        raise InvalidArgumentError(
-            f"priority: expected a whole number of 0 to {_LOWEST_PRIORITY}, got {priority!r}"
-        )
