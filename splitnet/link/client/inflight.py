@@ -44,7 +44,7 @@ class Carrier(Protocol):
         """Note that the caller has cancelled the call."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Asked:
     """Somebody whose answer to a call is awaited.
 
@@ -93,7 +93,10 @@ class Call:
 
     def asked_on(self, connection: object) -> Asked | None:
         """Return who is asked on that connection."""
-        return next((each for each in self.asked if each.connection is connection), None)
+        for each in self.asked:
+            if each.connection is connection:
+                return each
+        return None
 
     def succeed(self, response: InferResponse) -> None:
         """End it with its answer, unless the caller has cancelled it."""
@@ -149,13 +152,13 @@ class InFlight:
             raise
         return call
 
-    def find(self, call_id: str, connection: object) -> Call | None:
-        """Return the open call of that id, if it was sent on `connection`; an id without one may be used again."""
+    def find(self, call_id: str, connection: object) -> tuple[Call, Asked] | None:
+        """Return the open call of that id, and who is asked on `connection`; if none, the id may be used again."""
         with self._lock:
             if (call := self._calls.get(call_id)) is None:
                 self._late.pop(call_id, None)
                 return None
-            return call if call.asked_on(connection) is not None else None
+            return (call, asked) if (asked := call.asked_on(connection)) is not None else None
 
     def leave(self, call: Call, *, late: bool = False) -> bool:
         """Take a call out, and return whether it was open; where its answer may come `late`, its id is kept."""

@@ -150,10 +150,10 @@ class Upstreams:
 
     def answered(self, connection: Connection, answer: StreamResponse, size_bytes: int) -> None:
         """Give an answer to whoever asked; one that comes late, or again, is nobody's."""
-        call = self._inflight.find(answer.response.id, connection)
-        asked = call.asked_on(connection) if call is not None else None
-        if call is None or asked is None:
+        found = self._inflight.find(answer.response.id, connection)
+        if found is None:
             return
+        call, asked = found
         if answer.error_message:
             status = str(answer.response.parameters.get(STATUS_PARAMETER, ""))
             self._refused(call, asked, error_from_status(status, answer.error_message))
