@@ -28,7 +28,7 @@ from splitnet_device.recovery import Recovery
 from splitnet_device.running import Parts, RunningVersion
 
 # A session that is closed gives what is in flight so long to be stood in for, once nobody else is waited for.
-_STAND_IN_S = 0.5
+_STAND_IN_S = 1.0
 
 
 class Session:
@@ -217,11 +217,13 @@ class Session:
             if self._ended:
                 return
             self._ended = True
-            wait(self._recovery.open, grace_s)
-            self._parts.uplink.close()
-            wait(self._recovery.open, _STAND_IN_S)
-            self._end()
-            self._planning.running.close()
+            try:
+                wait(self._recovery.open, grace_s)
+            finally:  # also where the caller is interrupted
+                self._parts.uplink.close()
+                wait(self._recovery.open, _STAND_IN_S)
+                self._end()
+                self._planning.running.close()
 
     def __enter__(self) -> Self:
         return self

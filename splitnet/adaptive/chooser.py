@@ -217,7 +217,7 @@ class PlanChooser:
     def _is_better(self, plan: str, values: Mapping[str, float]) -> bool:
         """Whether `plan` is better than the current one; predictions must say so by a margin."""
         margin = 0.0 if self._is_ranked(plan) else self._config.margin
-        return values[plan] < values[self.current] * (1 - margin)
+        return values[plan] < values.get(self.current, math.inf) * (1 - margin)
 
     def _is_ranked(self, plan: str) -> bool:
         """Whether the plan was made for what no link changes: then it has its place among the plans."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from splitnet.config.findings import find, joined
@@ -42,7 +43,7 @@ def load_config(kind: type[Model], path: Path | None, overrides: Mapping[str, An
         NotFoundError: there is no such file.
         ConfigError: a key is unknown, missing, or its value is not what is expected; the message names the file.
     """
-    options = {key: value for key, value in overrides.items() if value is not None}
+    options = {key: _plain(value) for key, value in overrides.items() if value is not None}
     try:
         return kind.model_validate(_over(read_toml(path) if path is not None else {}, options))
     except ValidationError as err:
@@ -51,6 +52,11 @@ def load_config(kind: type[Model], path: Path | None, overrides: Mapping[str, An
             source = "command line" if path is None or _holds(options, each.loc) else str(path)
             told.setdefault(source, []).append(each.text)
         raise ConfigError("; ".join(f"{source}: {joined(texts)}" for source, texts in told.items())) from err
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """Return a number of numpy's, as programs have them, as Python's own."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _over(values: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:

@@ -71,7 +71,8 @@ class DeadlineTimer:
             self._closed = True
             self._due.clear()
             self._changed.notify()
-        self._thread.join(timeout=5.0)
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout=5.0)
 
     def _run(self) -> None:
         while (callback := self._next()) is not None:

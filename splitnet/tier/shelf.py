@@ -201,6 +201,5 @@ class PlanShelf:
             held.unanswered -= 1
             held.used_s = time.monotonic()
             if not ended.cancelled() and isinstance(ended.exception(), UnavailableError):
-                held.offered_above = (
-                    False  # the tier above may have begun anew: it is asked before another request
-                )
+                # The tier above may have begun anew: it is asked before another request is sent.
+                held.offered_above = False

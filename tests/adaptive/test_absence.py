@@ -303,3 +303,16 @@ def test_no_probe_goes_for_a_plan_whose_tier_is_gone() -> None:
     chooser.observe(Exchange("edge:1", 500, 0, 0.01, 0.0, 0), 8.01)  # now the round trip is known
     chooser.returned(ticket, 8.01)
     assert chooser.probe(8.9) is None
+
+
+def test_a_plan_that_is_no_longer_ready_is_worse_than_any_that_waits() -> None:
+    chooser = chooser_of(DEEP, HALF, NOTHING)
+    now_s = 0.0
+    for _ in range(20):
+        plan = chooser.choose(now_s)
+        chooser.ended(plan, [GONE if plan == DEEP.id else SampleEnd("edge", "")], asked_s=now_s, now_s=now_s)
+        now_s += 0.0625
+    assert chooser.current == HALF.id
+    chooser.set_ready(HALF.id, ready=False)  # the edge has thrown it out
+    assert chooser.waiting == DEEP.id
+    chooser.probe(now_s + 1.0)

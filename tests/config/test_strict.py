@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -71,6 +72,14 @@ def test_what_files_have_for_paths_lists_and_fractions_is_taken(tmp_path: Path) 
     assert type(config.deadline_ms) is float
     assert config.upstream == (("a", 1), ("b", 2))
     assert config.access[0].names == ("a",)
+
+
+def test_programs_may_give_numbers_of_numpys() -> None:
+    options = {"package": "p", "workers": np.int64(2), "deadline_ms": np.int32(8), "plaintext": np.bool_(True)}  # noqa: FBT003
+    config = load_config(EdgeConfig, None, options)
+    assert (config.workers, config.deadline_ms, config.plaintext) == (2, 8.0, True)
+    with pytest.raises(ConfigError, match="workers"):
+        load_config(EdgeConfig, None, options | {"workers": np.float64(2.0)})
 
 
 @pytest.mark.parametrize(

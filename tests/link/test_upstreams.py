@@ -13,9 +13,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from splitnet.config import format_address
 from splitnet.deadline import Deadline
-from splitnet.emulate import BlackHole, LinkShape, ShapedLink
 from splitnet.emulate.ports import reserved_address
 from splitnet.errors import (
     ConfigError,
@@ -241,71 +239,6 @@ def test_a_breaker_that_opens_gives_back_what_is_in_flight_and_others_take_it() 
         hasty = [link.infer(ask(value), Deadline.after_ms(2 * HASTY_MS)) for value in range(2)]
         assert [value_of(future) for future in hasty] == [0, 1]  # one of them only when half of its time is over
         assert [value_of(future) for future in futures] == list(range(8))
-
-
-def test_one_of_two_that_hangs_loses_no_request_and_is_left() -> None:
-    mute, notes = Plane(), Notes()
-    with (
-        serving(mute) as hangs,
-        serving(Plane(echo)) as stays,
-        linked(hangs.address, stays.address, breaker_failures=3, events=notes) as link,
-    ):
-        all_up(link, 2)
-        futures = [link.infer(ask(value), Deadline.after_ms(4 * HASTY_MS)) for value in range(12)]
-        assert [value_of(future) for future in futures] == list(range(12))
-        eventually(lambda: ("breaker", "open") in notes.told)
-        assert notes.told.count(("retry", format_address(hangs.address))) == 6
-        assert {exchange.upstream for exchange in notes.exchanges} == {format_address(stays.address)}
-
-
-def test_beside_a_silent_connection_another_is_made_which_takes_over() -> None:
-    notes = Notes()
-    with (
-        serving(Plane(echo)) as server,
-        ShapedLink(server.address, LinkShape()) as shaped,
-        linked(shaped.address, events=notes, connect_ms=1_000.0) as link,
-    ):
-        assert value_of(link.infer(ask(1), soon())) == 1
-        shaped.inject(BlackHole())
-        waits = link.infer(ask(2), soon())
-        late = link.infer(ask(3), Deadline.after_ms(HASTY_MS))
-        assert isinstance(late.exception(TIMEOUT_S), DeadlineExceededError)
-        shaped.heal()  # but what has lost bytes stays silent
-        assert value_of(waits) == 2
-        assert value_of(link.infer(ask(4), soon())) == 4
-    assert ("breaker", "open") not in notes.told
-    assert [each for each in notes.told if each[0] == "retry"] == [("retry", format_address(shaped.address))]
-
-
-def test_where_one_is_slow_and_lives_nobody_else_is_asked() -> None:
-    slow, other = Plane(), Counting()
-    with serving(slow) as first, serving(other) as second, linked(first.address, second.address) as link:
-        all_up(link, 2)
-        futures = [link.infer(ask(value), Deadline.after_ms(3_000)) for value in range(4)]
-        for wait_s in (0.0, 1.7):  # by then, more than half of the time is over
-            request, _, answer = slow.next()
-            time.sleep(wait_s)
-            answer.set_result(echo(request))
-        assert [value_of(future) for future in futures] == list(range(4))
-    assert other.asked == 2
-
-
-def test_where_the_other_refuses_the_first_may_still_answer() -> None:
-    slow, refusals = Plane(), queue.SimpleQueue[str]()
-
-    def refuse(request: InferRequest) -> InferResponse:
-        refusals.put(request.id)
-        raise OverloadedError("no room")
-
-    with serving(slow) as first, serving(Plane(refuse)) as second, linked(first.address, second.address) as link:
-        all_up(link, 2)
-        futures = [link.infer(ask(value), Deadline.after_ms(4 * HASTY_MS)) for value in range(2)]
-        for _ in futures:
-            refusals.get(timeout=TIMEOUT_S)
-        for _ in futures:
-            request, _, answer = slow.next()
-            answer.set_result(echo(request))
-        assert [value_of(future) for future in futures] == [0, 1]
 
 
 def test_a_tier_that_accepts_and_says_nothing_is_left_by_the_end_of_the_attempt(silent: Address) -> None:

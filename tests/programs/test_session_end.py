@@ -95,6 +95,21 @@ def test_it_is_closed_once_by_whichever_threads(cut_off: Session, samples: Sampl
     assert threading.active_count() < before
 
 
+def test_a_callback_may_close_it(cut_off: Session, samples: Samples) -> None:
+    """The one at a deadline, on the thread of the clock, which closing ends."""
+    closed = threading.Event()
+
+    def close(_: object) -> None:
+        cut_off.close()
+        closed.set()
+
+    cut_off.submit(samples.at("cloud"), deadline_ms=300).add_done_callback(close)
+    assert closed.wait(SOON_S)
+    with pytest.raises(UnavailableError, match="the session is closed"):
+        cut_off.infer(samples.x)
+    assert closing_s(cut_off) < 1.0
+
+
 def test_what_comes_while_it_closes_is_refused_or_answered(packages: Packages, samples: Samples) -> None:
     session, begun = Session(packages.all_device), threading.Event()
 

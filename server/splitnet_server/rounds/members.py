@@ -46,7 +46,7 @@ class Members:
                 without the others.
 
         Raises:
-            UnavailableError: fewer than `least` are connected in time, or the job is to stop.
+            UnavailableError: fewer than `least` are connected in time, or when the job is to stop.
         """
         end = time.monotonic() + patience.leg_s
         while True:

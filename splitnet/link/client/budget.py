@@ -23,10 +23,10 @@ class RetryBudget:
         with self._lock:
             self._tokens = min(self._tokens + self._share, self._most)
 
-    def take(self) -> bool:
-        """Take a retry, if there is one."""
+    def take(self, *, leave: float = 0.0) -> bool:
+        """Take a retry, if there is one beyond the share of the bucket that is to be left."""
         with self._lock:
-            if self._tokens < 1.0:
+            if self._tokens < 1.0 + leave * self._most:
                 return False
             self._tokens -= 1.0
             return True

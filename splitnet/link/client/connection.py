@@ -19,7 +19,7 @@ from splitnet.errors import (
 from splitnet.link.client.calls import call_once
 from splitnet.link.client.channel import Target, open_channel
 from splitnet.link.client.inflight import Call
-from splitnet.link.client.stream import StreamWay, streams
+from splitnet.link.client.stream import StreamWay, streams, takes_a_stream
 from splitnet.link.client.unary import UnaryWay
 from splitnet.link.client.way import Outbox, Take, Way
 from splitnet.protocol import MODEL_READY, SERVER_METADATA, Empty, ModelName
@@ -54,11 +54,12 @@ class Terms:
 class Connection:
     """A channel and the way that requests go on it; requests sent before it is open wait."""
 
-    def __init__(self, target: Target, terms: Terms) -> None:
-        """Take note of where it goes; `open` makes it."""
+    def __init__(self, target: Target, terms: Terms, *, proves: bool = False) -> None:
+        """Take note of where it goes; `open` makes it, and where it `proves`, sees that a stream is answered."""
         self.extensions: frozenset[str] = frozenset()
         self._target = target
         self._terms = terms
+        self._proves = proves
         self._outbox: Outbox = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -82,7 +83,12 @@ class Connection:
                 channel.close()
                 raise UnavailableError("the link is closed")
         self.extensions = _extensions(channel, timeout_s)
-        if STREAMS in self.extensions or streams(channel, deadline_s - time.monotonic()):
+        left_s = deadline_s - time.monotonic()
+        if STREAMS in self.extensions:
+            if self._proves and not takes_a_stream(channel, left_s):
+                raise UnavailableError("it answers on no further stream")
+            self._way = StreamWay(channel, self.extensions)
+        elif streams(channel, left_s):
             self._way = StreamWay(channel, self.extensions)
         else:
             logger.info("link to %s: its server does not stream as we do; each request is a call", self._target)

@@ -78,6 +78,8 @@ class Endpoint:
         """
         self.target = target
         self.beside = beside is not None
+        #: When another one was last made beside it, or it was made itself, `time.monotonic()` seconds.
+        self.beside_s = time.monotonic() if self.beside else -math.inf
         self.label = str(target)
         self.is_known = False
         self.up_since_s = -math.inf
@@ -92,11 +94,13 @@ class Endpoint:
         told = partial(_breaker_changed, self.label, policy.events)
         self.breaker: Breaker = beside.breaker if beside is not None else Breaker(settings.breaker_failures, told)
         self._lock = threading.Lock()
-        self._connection = Connection(target, policy.terms)
+        # Nobody is left for one that has no room for another stream.
+        self._connection = Connection(target, policy.terms, proves=self.beside)
         self._up = False
         self._waits = True
         self._useful = False
         self._replaced = False
+        self._has_served = False
         self._told = False
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._keep, name=f"link-{self.label}", daemon=True)
@@ -134,6 +138,15 @@ class Endpoint:
         """Whether nothing has come for a while, be it that nothing was asked."""
         return self.silent_since(time.monotonic() - _SILENT_S)
 
+    @property
+    def may_be_dead(self) -> bool:
+        """Whether silence may mean that its connection is dead: if it is one that served in time, or the first."""
+        return self._has_served or not self.beside
+
+    def served(self) -> None:
+        """Note that an answer came in time."""
+        self._has_served = True
+
     def silent_since(self, moment_s: float) -> bool:
         """Whether nothing has come from there since that `time.monotonic()`."""
         return self._heard_s < moment_s
@@ -158,7 +171,7 @@ class Endpoint:
             connection.withdraw(call)
 
     def outrun(self, call: Call) -> None:
-        """Note that another upstream was quicker: where nothing came from this one meanwhile, it has failed."""
+        """Note that another that was asked later was quicker: where nothing came from this one, it has failed."""
         self.withdrawn(call)
         if any(each.carrier is self and self.silent_since(each.since_s) for each in call.asked):
             self.expired(call)
@@ -238,8 +251,8 @@ class Endpoint:
         level = logging.WARNING if self._told else logging.INFO  # who has read that it is down reads this too
         logger.log(level, "link to %s: up", self.label)
         self.down, self._told = "", False
+        self._owner.known(self)  # first: whom it replaces tells nothing of its end after that
         self._policy.events.link(self.label, up=True)
-        self._owner.known(self)
 
     def _went_down(self, connection: Connection, reason: str) -> None:
         with self._lock:

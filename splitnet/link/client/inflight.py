@@ -12,7 +12,7 @@ from splitnet.errors import InvalidArgumentError, OverloadedError, SplitNetError
 from splitnet.link.timer import Alarm
 from splitnet.protocol import InferRequest, InferResponse, encode_request
 
-# So many ids whose requests ended without an answer are not given out again: it may still come.
+# So many ids whose requests ended while answers were awaited are not given out again: they may still come.
 _LATE_IDS = 4096
 
 
@@ -34,11 +34,14 @@ class Carrier(Protocol):
     def silent_since(self, moment_s: float) -> bool:
         """Whether nothing has come from there since that `time.monotonic()`."""
 
+    def served(self) -> None:
+        """Note that an answer came in time."""
+
     def expired(self, call: "Call") -> None:
         """Note that the call's deadline has passed without an answer."""
 
     def outrun(self, call: "Call") -> None:
-        """Note that the call has ended by what another said that was asked as well."""
+        """Note that the call has ended by what another said that was asked later."""
 
     def withdrawn(self, call: "Call") -> None:
         """Note that the caller has cancelled the call."""
@@ -128,7 +131,7 @@ class InFlight:
         self._random = random_source
         self._lock = threading.Lock()
         self._calls: dict[str, Call] = {}
-        self._late: dict[str, None] = {}
+        self._late: dict[str, int] = {}  # how many answers may still come
 
     def enter(self, request: InferRequest, deadline: Deadline) -> Call:
         """Take in a request and encode it; its id is its own unless another such request is unanswered.
@@ -156,18 +159,19 @@ class InFlight:
         """Return the open call of that id, and who is asked on `connection`; if none, the id may be used again."""
         with self._lock:
             if (call := self._calls.get(call_id)) is None:
-                self._late.pop(call_id, None)
+                if (left := self._late.pop(call_id, 1) - 1) > 0:
+                    self._late[call_id] = left
                 return None
             return (call, asked) if (asked := call.asked_on(connection)) is not None else None
 
-    def leave(self, call: Call, *, late: bool = False) -> bool:
-        """Take a call out, and return whether it was open; where its answer may come `late`, its id is kept."""
+    def leave(self, call: Call, *, late: int = 0) -> bool:
+        """Take a call out, and return whether it was open; its id is kept for so many `late` answers."""
         with self._lock:
             if self._calls.get(call.id) is not call:
                 return False
             del self._calls[call.id]
             if late:
-                self._late[call.id] = None
+                self._late[call.id] = late
                 if len(self._late) > _LATE_IDS:
                     del self._late[next(iter(self._late))]
             return True
@@ -175,7 +179,7 @@ class InFlight:
     def cancelled(self, call_id: str, future: "Future[InferResponse]") -> Call | None:
         """Take out the call of that id whose `future` its caller has cancelled, if it is still open."""
         call = self._calls.get(call_id)
-        if call is None or call.future is not future or not self.leave(call, late=True):
+        if call is None or call.future is not future or not self.leave(call, late=len(call.asked)):
             return None
         call.message = b""
         return call

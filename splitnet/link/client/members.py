@@ -2,7 +2,6 @@
 
 import itertools
 import logging
-import math
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -18,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 # A connection that is replaced may take so long to answer what it has; then that is asked of another.
 _RETIREMENT_S = 60.0
-# Beside connections that are silent, another one is made at most so often.
+# Beside a connection that is silent, and beside its successor, others are made at most so often.
 _BESIDE_EACH_S = 1.0
 
 
@@ -43,7 +42,7 @@ class Members:
         self._successors: dict[Endpoint, Endpoint] = {}
         self._retired: list[Endpoint] = []
         self._lookup: Lookup | None = None
-        self._beside_s = -math.inf
+        self._retry_turns = itertools.count()
         self._closed = False
 
     def start(self, targets: Sequence[Target]) -> None:
@@ -62,7 +61,8 @@ class Members:
 
     def offer(self, call: Call) -> bool:
         """Send `call` to the next endpoint that takes it and was not tried; those that are up come first."""
-        endpoints, turn = self._endpoints, next(self._turns)
+        # Retries have turns of their own: else, of two, the one would get all that is new, the other all retries.
+        endpoints, turn = self._endpoints, next(self._retry_turns if call.tried else self._turns)
         for up in (True, False):
             for step in range(len(endpoints)):
                 endpoint = endpoints[(turn + step) % len(endpoints)]
@@ -112,16 +112,21 @@ class Members:
                 self._succeed(endpoint)
 
     def stand_by(self, endpoint: Endpoint) -> None:
-        """Make a fresh connection beside the only one that is up, if it is silent, and move over if that comes up.
+        """Make a fresh connection beside one, if all that are up are silent, and move over if that comes up.
 
         Where packets are lost for a while, TCP sends the old ones again after pauses that double: a fresh
-        connection is there first. Where the link is only slow, what is in flight may still end on the old one.
+        connection is there first. Where the link or the server is only slow, what is in flight may still end on
+        the old one, and no third is made: the second has not served in time either.
         """
         with self._changed:
+            up = [each for each in self._endpoints if each.up]
+            if endpoint not in up or not all(
+                each.is_silent for each in up
+            ):  # those that are not are asked as it is
+                return
             now_s = time.monotonic()
-            alone = [each for each in self._endpoints if each.up] == [endpoint]  # others are asked as it is
-            if alone and endpoint.is_silent and now_s >= self._beside_s + _BESIDE_EACH_S:
-                self._beside_s = now_s
+            if endpoint.may_be_dead and now_s >= endpoint.beside_s + _BESIDE_EACH_S:
+                endpoint.beside_s = now_s
                 self._succeed(endpoint, beside=endpoint)
 
     def close(self) -> None:

@@ -10,7 +10,13 @@ from splitnet.errors import SplitNetError
 from splitnet.link.client.inflight import Call
 from splitnet.link.client.way import Outbox, Take
 from splitnet.link.terms import CANCEL_PARAMETER
-from splitnet.protocol import MODEL_STREAM_INFER, InferRequest, decode_stream_response, encode_request
+from splitnet.protocol import (
+    MODEL_STREAM_INFER,
+    InferRequest,
+    StreamResponse,
+    decode_stream_response,
+    encode_request,
+)
 
 # A model that nobody has, asked for under an id that no request has.
 _PROBE = InferRequest("splitnet.probe", {}, id="splitnet.probe")
@@ -51,18 +57,28 @@ def streams(channel: grpc.Channel, timeout_s: float) -> bool:
     Triton answers it with an error that bears the request's id, and the stream goes on. MLServer breaks off the
     stream; others do not have one.
     """
+    answer = _probed(channel, timeout_s)
+    return answer is not None and bool(answer.error_message) and answer.response.id == _PROBE.id
+
+
+def takes_a_stream(channel: grpc.Channel, timeout_s: float) -> bool:
+    """Find out whether a server that streams as Triton does has room for one more, and answers on it."""
+    answer = _probed(channel, timeout_s)
+    return answer is not None and answer.response.id == _PROBE.id
+
+
+def _probed(channel: grpc.Channel, timeout_s: float) -> StreamResponse | None:
     outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
     outbox.put(encode_request(_PROBE))
     made: Any = channel.stream_stream(MODEL_STREAM_INFER.path)
     call = made(iter(outbox.get, None), timeout=max(0.0, timeout_s))
     try:
-        answer = decode_stream_response(next(call))
+        return decode_stream_response(next(call))
     except (StopIteration, SplitNetError, grpc.RpcError):
-        return False
+        return None
     finally:
         call.cancel()
         outbox.put(None)
-    return bool(answer.error_message) and answer.response.id == _PROBE.id
 
 
 def _messages(outbox: Outbox) -> Iterator[bytes]:

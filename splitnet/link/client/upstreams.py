@@ -30,6 +30,8 @@ from splitnet.telemetry import Events
 
 # Where one of several upstreams has said nothing for this share of a request's time, another is asked as well.
 _SILENT_SHARE = 0.5
+# For that the retry budget is used down to this share, so that what is lost with a connection finds some left.
+_LEFT_SHARE = 0.5
 
 _CLOSED = "the tier above is no longer asked: the link is closed"
 
@@ -39,7 +41,7 @@ class Upstreams:
 
     What is lost with a connection, and what one upstream has no room for, is asked of another that is up, within
     the request's deadline and the retry budget; so is what one is silent about for half of its time, whose answer
-    may then come from either. Nothing is asked twice of the same one.
+    may then come from either. Nothing is asked twice over the same connection.
     """
 
     def __init__(  # noqa: PLR0913  (made in one place of each program, from its configuration)
@@ -103,6 +105,8 @@ class Upstreams:
             call.future.add_done_callback(partial(self._settled, call.id))
             if not self._members.offer(call):
                 raise self._unavailable()
+            if not self._inflight.holds(call):  # it ended meanwhile, and nobody has told the one that was asked
+                call.tried[-1].withdrawn(call)
         except BaseException:
             self._end(call)
             raise
@@ -159,6 +163,7 @@ class Upstreams:
             self._refused(call, asked, error_from_status(status, answer.error_message))
         elif self._end(call, by=asked):
             self._events.exchange(exchange_of(call, asked, answer.response, size_bytes))
+            asked.carrier.served()
             call.succeed(answer.response)
 
     def lost(self, connection: Connection, reason: str) -> None:
@@ -183,24 +188,28 @@ class Upstreams:
         return UnavailableError(_CLOSED if self._closed else f"the tier above {self._members.why_down()}")
 
     def _refused(self, call: Call, asked: Asked, error: SplitNetError) -> None:
-        """Wait for others that are asked, or ask another, where that may help; else fail the call."""
-        if not (isinstance(error, UnavailableError | OverloadedError) and self._goes_on(call, asked)):
+        """Ask another, where that may help, or wait for others that are asked; if there is none, fail the call."""
+        may_help = isinstance(error, UnavailableError | OverloadedError)
+        if not self._goes_on(call, asked, retry=may_help):
             self._fail(call, error, by=asked)
 
-    def _goes_on(self, call: Call, without: Asked) -> bool:
+    def _goes_on(self, call: Call, without: Asked, *, retry: bool) -> bool:
         with self._moving:
+            if without not in call.asked:  # lost with its connection, and refused as well
+                return True
             call.asked.remove(without)
-            return bool(call.asked) or self._retry(call)
+            return (retry and self._retry(call)) or bool(call.asked)
 
     def _overdue(self, call: Call) -> None:
         """Ask another upstream as well, if the one that was asked is silent: it may hang."""
         with self._moving:
-            if self._inflight.holds(call) and all(each.carrier.silent_since(each.since_s) for each in call.asked):
-                self._retry(call)
+            is_sent = bool(call.asked) and self._inflight.holds(call)
+            if is_sent and all(each.carrier.silent_since(each.since_s) for each in call.asked):
+                self._retry(call, leave=_LEFT_SHARE)
 
-    def _retry(self, call: Call) -> bool:
+    def _retry(self, call: Call, *, leave: float = 0.0) -> bool:
         first = call.tried[0]
-        if call.deadline.expired or not self._members.has_another(call) or not self._budget.take():
+        if call.deadline.expired or not self._members.has_another(call) or not self._budget.take(leave=leave):
             return False
         if not self._members.offer(call):
             return False
@@ -210,10 +219,12 @@ class Upstreams:
         return True
 
     def _expire(self, call: Call) -> None:
-        if self._inflight.leave(call, late=True):
+        if self._inflight.leave(call, late=len(call.asked)):
             call.fail(DeadlineExceededError("the tier above gave no answer within the deadline"))
             for each in list(call.asked):
                 each.carrier.expired(call)
+                if each.since_s > call.begun_s:  # who was asked later believes that there is time left
+                    each.carrier.withdrawn(call)
 
     def _settled(self, call_id: str, future: "Future[InferResponse]") -> None:
         if future.cancelled() and (call := self._inflight.cancelled(call_id, future)) is not None:
@@ -234,10 +245,13 @@ class Upstreams:
             by: whose word ends it; others that are asked are told so.
         """
         others = [each for each in call.asked if each is not by]
-        if not self._inflight.leave(call, late=bool(others)):
+        if not self._inflight.leave(call, late=len(others)):
             return False
         self._timer.cancel(call.alarm)
         self._timer.cancel(call.reminder)
-        for each in others if by is not None else ():
-            each.carrier.outrun(call)
+        for each in others:
+            if by is not None and each.since_s < by.since_s:
+                each.carrier.outrun(call)
+            elif by is not None:
+                each.carrier.withdrawn(call)
         return True
