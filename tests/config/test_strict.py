@@ -75,7 +75,13 @@ def test_what_files_have_for_paths_lists_and_fractions_is_taken(tmp_path: Path) 
 
 
 def test_programs_may_give_numbers_of_numpys() -> None:
-    options = {"package": "p", "workers": np.int64(2), "deadline_ms": np.int32(8), "plaintext": np.bool_(True)}  # noqa: FBT003
+    options = {
+        "package": "p",
+        "listen": "h:1",
+        "workers": np.int64(2),
+        "deadline_ms": np.int32(8),
+        "plaintext": np.bool_(True),
+    }  # noqa: FBT003
     config = load_config(EdgeConfig, None, options)
     assert (config.workers, config.deadline_ms, config.plaintext) == (2, 8.0, True)
     with pytest.raises(ConfigError, match="workers"):
