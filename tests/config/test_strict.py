@@ -81,7 +81,7 @@ def test_programs_may_give_numbers_of_numpys() -> None:
         "workers": np.int64(2),
         "deadline_ms": np.int32(8),
         "plaintext": np.bool_(True),
-    }  # noqa: FBT003
+    }
     config = load_config(EdgeConfig, None, options)
     assert (config.workers, config.deadline_ms, config.plaintext) == (2, 8.0, True)
     with pytest.raises(ConfigError, match="workers"):
