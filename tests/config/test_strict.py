@@ -80,7 +80,7 @@ def test_programs_may_give_numbers_of_numpys() -> None:
         "listen": "h:1",
         "workers": np.int64(2),
         "deadline_ms": np.int32(8),
-        "plaintext": np.bool_(True),
+        "plaintext": np.bool_(1),
     }
     config = load_config(EdgeConfig, None, options)
     assert (config.workers, config.deadline_ms, config.plaintext) == (2, 8.0, True)
