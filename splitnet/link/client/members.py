@@ -125,9 +125,9 @@ class Members:
             ):  # those that are not are asked as it is
                 return
             now_s = time.monotonic()
-            if endpoint.may_be_dead and now_s >= endpoint.beside_s + _BESIDE_EACH_S:
+            is_time = endpoint.may_be_dead and now_s >= endpoint.beside_s + _BESIDE_EACH_S
+            if is_time and self._succeed(endpoint, beside=endpoint):
                 endpoint.beside_s = now_s
-                self._succeed(endpoint, beside=endpoint)
 
     def close(self) -> None:
         """Close them all, and wait for their threads."""
@@ -152,10 +152,12 @@ class Members:
     def _made(self, target: Target, *, beside: Endpoint | None = None) -> Endpoint:
         return Endpoint(target, self._policy, self._owner, beside=beside)
 
-    def _succeed(self, endpoint: Endpoint, *, beside: Endpoint | None = None) -> None:
-        """Make the successor of an endpoint that is up, unless there is one on its way."""
-        if endpoint.up and endpoint not in self._successors.values() and not self._closed:
-            self._successors[self._made(endpoint.target, beside=beside)] = endpoint
+    def _succeed(self, endpoint: Endpoint, *, beside: Endpoint | None = None) -> bool:
+        """Make the successor of an endpoint that is up, unless one is on its way; return whether it was made."""
+        if not endpoint.up or endpoint in self._successors.values() or self._closed:
+            return False
+        self._successors[self._made(endpoint.target, beside=beside)] = endpoint
+        return True
 
     def _flatten(self) -> None:
         self._endpoints = tuple(itertools.chain.from_iterable(self._groups.values()))
