@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from splitnet.telemetry import BreakerState
 
-# Deadlines that pass tell of an upstream that is silent for so long; one caller's short ones tell of that caller.
-_SILENT_S = 0.2
+#: Deadlines that pass tell of an upstream that is silent for so long; one caller's short ones tell of that caller.
+SILENT_S = 0.2
 
 
 class Breaker:
@@ -79,7 +79,7 @@ class Breaker:
             if self._silent_since_s is None:
                 self._silent_since_s = asked_s
             enough = self._state == "half-open" or (self._state == "closed" and self._in_a_row >= self._most)
-            opens = enough and time.monotonic() - self._silent_since_s >= _SILENT_S
+            opens = enough and time.monotonic() - self._silent_since_s >= SILENT_S
             if opens:
                 self._enter("open")
             self._tried = False

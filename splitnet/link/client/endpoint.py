@@ -12,7 +12,7 @@ from typing import Protocol
 from splitnet.config import LinkConfig
 from splitnet.errors import SplitNetError, UnavailableError, without_frames
 from splitnet.link.client.backoff import Backoff
-from splitnet.link.client.breaker import Breaker
+from splitnet.link.client.breaker import SILENT_S, Breaker
 from splitnet.link.client.channel import Target
 from splitnet.link.client.connection import Connection, Terms
 from splitnet.link.client.inflight import Asked, Call
@@ -21,8 +21,6 @@ from splitnet.telemetry import BreakerState, Events
 
 logger = logging.getLogger(__name__)
 
-# A connection on which nothing came for so long may be dead; what is shorter, a caller's short deadline explains.
-_SILENT_S = 0.2
 _UNREACHED = "cannot be reached"
 _CLOSED = "is no longer asked: the link is closed"
 
@@ -136,7 +134,7 @@ class Endpoint:
     @property
     def is_silent(self) -> bool:
         """Whether nothing has come for a while, be it that nothing was asked."""
-        return self.silent_since(time.monotonic() - _SILENT_S)
+        return self.silent_since(time.monotonic() - SILENT_S)
 
     @property
     def may_be_dead(self) -> bool:
